@@ -1,0 +1,223 @@
+"""The fabric: a graph that people read and query, and arrays that the solver reads."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from heapq import nsmallest
+
+import networkx as nx
+
+from topology.columns import Column
+from topology.naming import NameKey, natural_key
+from topology.places import (
+    Domain,
+    Place,
+    group_domain,
+    group_vertices,
+    level_domain,
+    level_vertices,
+    node_vertex,
+    place_of,
+    vertex_name,
+)
+from topology.spec import (
+    HOSTNAME,
+    NODE,
+    NVLINK,
+    FabricArrays,
+    FabricNode,
+    FabricSpec,
+    FabricWarning,
+    InvalidTopology,
+    LevelSpec,
+    Partition,
+)
+
+__all__ = [
+    "Fabric",
+    "FabricArrays",
+    "FabricNode",
+    "FabricSpec",
+    "FabricWarning",
+    "InvalidTopology",
+    "LevelSpec",
+    "Partition",
+]
+
+_NAMED_IN_WARNINGS = 5
+
+
+class Fabric:
+    """The nodes of a cluster in their domains.
+
+    `graph` holds a vertex (level, path) per domain and ("node", name) per node,
+    with attributes `kind` ("domain", "partition" or "node"), `level` and
+    `name`. Edges go from the coarse to the fine; those of a partition to its
+    nodes have kind "member". A node hangs under its finest known level.
+    `generation` rises with every change of place.
+    """
+
+    def __init__(self, spec: FabricSpec, nodes: Iterable[FabricNode] = ()) -> None:
+        self.spec = spec
+        self.graph = nx.DiGraph()
+        self.generation = 0
+        self._ordered = spec.ordered()
+        self._depth = {level.name: depth for depth, level in enumerate(spec.levels)}
+        self._position = {level.name: at for at, level in enumerate(spec.partitions)}
+        self._places: dict[str, Place] = {}
+        self._lacking: dict[str, set[str]] = {level.name: set() for level in self._ordered}
+        self._changed: set[str] = set()
+        self._order: list[NameKey] = []
+        self._columns: list[Column] = []
+        self._arrays: FabricArrays | None = None
+        for node in nodes:
+            self.upsert(node)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def upsert(self, node: FabricNode) -> bool:
+        """Add a node or take over its labels; True when its place changed."""
+        place = place_of(node, self.spec)
+        before = self._places.get(node.name)
+        if place == before:
+            return False
+        if before is not None:
+            self._detach(node.name, before)
+        self._attach(node.name, place)
+        self._touch(node.name)
+        return True
+
+    def remove(self, name: str) -> bool:
+        """Forget a node and the domains that only it kept; False when it was not there."""
+        if name not in self._places:
+            return False
+        self._detach(name, self._places[name])
+        self._touch(name)
+        return True
+
+    def arrays(self) -> FabricArrays:
+        """The fabric as arrays; the same object until a place changes.
+
+        The first call and a call after many changes sort all nodes; after a few
+        changes each one costs some numpy passes.
+        """
+        if self._arrays is None or self._changed:
+            if len(self._changed) > 32 + len(self._places) // 32 or not self._columns:
+                self._rebuild()
+            else:
+                for name in sorted(self._changed):
+                    self._apply(name)
+            self._changed.clear()
+            names = tuple(key[1] for key in self._order)
+            self._arrays = FabricArrays(
+                self.generation, names, tuple(column.partition() for column in self._columns)
+            )
+        return self._arrays
+
+    def warnings(self) -> tuple[FabricWarning, ...]:
+        """What an operator should look at, coarse to fine."""
+        found = [self._missing(level) for level in self._ordered if level.name != NVLINK]
+        return tuple(warning for warning in found if warning.count)
+
+    def level_names(self) -> tuple[str, ...]:
+        """Names of all levels and partitions, coarse to fine, and "node" at the end."""
+        return (*(level.name for level in self._ordered), NODE)
+
+    def resolve_level(self, word: str) -> str | None:
+        """The level that a name or a node label key means; None for an unknown word."""
+        if word in (NODE, HOSTNAME):
+            return NODE
+        by_name = (level.name for level in self._ordered if level.name == word)
+        by_label = (level.name for level in self._ordered if level.label == word)
+        return next(by_name, None) or next(by_label, None)
+
+    def path(self, node_name: str) -> dict[str, str]:
+        """Display name of the node's domain per level, coarse to fine; KeyError when it is not there."""
+        place = self._places[node_name]
+        return {level.name: self._domain(node_name, place, level).name for level in self._ordered}
+
+    def _domain(self, name: str, place: Place, level: LevelSpec) -> Domain:
+        if level.name in self._depth:
+            return level_domain(name, place, self._depth[level.name], level=level.name)
+        return group_domain(name, place, self._position[level.name], level=level.name)
+
+    def _touch(self, name: str) -> None:
+        self._changed.add(name)
+        self.generation += 1
+
+    def _attach(self, name: str, place: Place) -> None:
+        self._places[name] = place
+        for level in self._lacks(place):
+            self._lacking[level].add(name)
+        leaf = node_vertex(name)
+        self.graph.add_node(leaf, kind="node", level=NODE, name=name)
+        above = None
+        for vertex in level_vertices(place, self.spec):
+            if vertex not in self.graph:
+                self.graph.add_node(vertex, kind="domain", level=vertex[0], name=vertex_name(vertex[1]))
+                if above is not None:
+                    self.graph.add_edge(above, vertex, kind="contains")
+            above = vertex
+        if above is not None:
+            self.graph.add_edge(above, leaf, kind="contains")
+        for vertex in group_vertices(place, self.spec):
+            if vertex not in self.graph:
+                self.graph.add_node(vertex, kind="partition", level=vertex[0], name=vertex_name(vertex[1]))
+            self.graph.add_edge(vertex, leaf, kind="member")
+
+    def _detach(self, name: str, place: Place) -> None:
+        del self._places[name]
+        for level in self._lacks(place):
+            self._lacking[level].discard(name)
+        self.graph.remove_node(node_vertex(name))
+        for vertex in (*reversed(level_vertices(place, self.spec)), *group_vertices(place, self.spec)):
+            if not self.graph.succ[vertex]:
+                self.graph.remove_node(vertex)
+
+    def _lacks(self, place: Place) -> Iterable[str]:
+        values = zip((*self.spec.levels, *self.spec.partitions), (*place.path, *place.groups), strict=True)
+        return (level.name for level, value in values if not value)
+
+    def _rebuild(self) -> None:
+        """Arrays of all nodes from nothing."""
+        self._order = sorted(natural_key(name) for name in self._places)
+        self._columns = [
+            Column(level, [self._domain(key[1], self._places[key[1]], level) for key in self._order])
+            for level in self._ordered
+        ]
+
+    def _apply(self, name: str) -> None:
+        """Bring one node's change into the arrays."""
+        key = natural_key(name)
+        at = bisect_left(self._order, key)
+        known = at < len(self._order) and self._order[at] == key
+        place = self._places.get(name)
+        if place is None:
+            if known:
+                del self._order[at]
+                for column in self._columns:
+                    column.delete(at)
+            return
+        for column, level in zip(self._columns, self._ordered, strict=True):
+            domain = self._domain(name, place, level)
+            if known:
+                column.move(at, domain)
+            else:
+                column.insert(at, domain)
+        if not known:
+            self._order.insert(at, key)
+
+    def _missing(self, level: LevelSpec) -> FabricWarning:
+        lacking = self._lacking[level.name]
+        first = tuple(nsmallest(_NAMED_IN_WARNINGS, lacking, key=natural_key))
+        more = f" and {len(lacking) - len(first)} more" if len(lacking) > len(first) else ""
+        message = (
+            f"{len(lacking)} of {len(self._places)} nodes lack label {level.label} ({level.name}): "
+            f"{', '.join(first)}{more}; no other node shares their {level.name}"
+        )
+        return FabricWarning("MissingLabel", level.name, len(lacking), first, message)
