@@ -22,6 +22,7 @@ from topology.places import (
     vertex_name,
 )
 from topology.spec import (
+    ADMINISTRATIVE,
     HOSTNAME,
     NODE,
     NVLINK,
@@ -68,7 +69,8 @@ class Fabric:
         self._places: dict[str, Place] = {}
         self._lacking: dict[str, set[str]] = {level.name: set() for level in self._ordered}
         self._changed: set[str] = set()
-        self._order: list[NameKey] = []
+        self._order: list[NameKey] = []  # sorted, and the names of it
+        self._names: list[str] = []
         self._columns: list[Column] = []
         self._arrays: FabricArrays | None = None
         for node in nodes:
@@ -113,16 +115,19 @@ class Fabric:
                 for name in sorted(self._changed):
                     self._apply(name)
             self._changed.clear()
-            names = tuple(key[1] for key in self._order)
-            self._arrays = FabricArrays(
-                self.generation, names, tuple(column.partition() for column in self._columns)
-            )
+            partitions = tuple(column.partition() for column in self._columns)
+            self._arrays = FabricArrays(self.generation, tuple(self._names), partitions)
         return self._arrays
 
     def warnings(self) -> tuple[FabricWarning, ...]:
         """What an operator should look at, coarse to fine."""
-        found = [self._missing(level) for level in self._ordered if level.name != NVLINK]
-        return tuple(warning for warning in found if warning.count)
+        found: list[FabricWarning] = []
+        for level in self._ordered:
+            if level.name != NVLINK and self._lacking[level.name]:
+                found.append(self._missing(level))
+            if level.source == ADMINISTRATIVE and level.name in self._position:
+                found.extend(self._widened(level))
+        return tuple(found)
 
     def level_names(self) -> tuple[str, ...]:
         """Names of all levels and partitions, coarse to fine, and "node" at the end."""
@@ -186,8 +191,9 @@ class Fabric:
     def _rebuild(self) -> None:
         """Arrays of all nodes from nothing."""
         self._order = sorted(natural_key(name) for name in self._places)
+        self._names = [name for _, name in self._order]
         self._columns = [
-            Column(level, [self._domain(key[1], self._places[key[1]], level) for key in self._order])
+            Column(level, [self._domain(name, self._places[name], level) for name in self._names])
             for level in self._ordered
         ]
 
@@ -199,7 +205,7 @@ class Fabric:
         place = self._places.get(name)
         if place is None:
             if known:
-                del self._order[at]
+                del self._order[at], self._names[at]
                 for column in self._columns:
                     column.delete(at)
             return
@@ -211,6 +217,7 @@ class Fabric:
                 column.insert(at, domain)
         if not known:
             self._order.insert(at, key)
+            self._names.insert(at, name)
 
     def _missing(self, level: LevelSpec) -> FabricWarning:
         lacking = self._lacking[level.name]
@@ -221,3 +228,14 @@ class Fabric:
             f"{', '.join(first)}{more}; no other node shares their {level.name}"
         )
         return FabricWarning("MissingLabel", level.name, len(lacking), first, message)
+
+    def _widened(self, level: LevelSpec) -> Iterable[FabricWarning]:
+        """A zone or region left out of the paths for its single value, which now has several."""
+        part = self.arrays().partition(level.name)
+        values = 0 if part is None else len(part.names) - int(part.private.sum())
+        if values > 1:
+            message = (
+                f"label {level.label} had one value when levels were detected and now has {values}; "
+                f"detect again, so that equal names in different places stay apart"
+            )
+            yield FabricWarning("DetectAgain", level.name, values, (), message)

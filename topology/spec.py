@@ -13,6 +13,8 @@ from topology.naming import natural_key
 
 NODE = "node"
 NVLINK = "nvlink"
+ADMINISTRATIVE = "kubernetes"
+"""Source of the region and zone levels."""
 HOSTNAME = "kubernetes.io/hostname"
 
 USUAL_DEPTH = ("region", "zone", "core", "spine", "block", "leaf", "rack", NVLINK, "nvlink-sub")

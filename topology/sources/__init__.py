@@ -1,0 +1,1 @@
+"""Where levels come from: one file per family of node labels."""
