@@ -1,0 +1,160 @@
+"""The objective: named integer terms in lexicographic order, computed from an assignment alone.
+
+The names and their order are the contract of the default policy. Every term is
+smaller-is-better. `terms_of` lists them for one problem; `evaluate` computes
+them for any assignment, whoever found it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from scheduler.placement.problem import NODE, Bool, Cluster, Int32, Int64, PlacementProblem, ScopeRule
+
+
+def terms_of(levels: tuple[str, ...], rules: tuple[ScopeRule, ...], *, pipeline: bool) -> tuple[str, ...]:
+    """Names of the default policy's terms, most important first; `levels` without node, coarse to fine."""
+    stated = [(rule.scope, level) for rule in rules for level in rule.preferred]
+    first = stated[0][1] if stated else None
+    preferred = [f"preferred_{scope}_{level}" for scope, level in dict.fromkeys(stated)]
+    crossings = ["tp_crossings"] if any(rule.scope == "tp" for rule in rules) else []
+    hops = [f"pipeline_hops_{level}" for level in levels] if pipeline else []
+    return (
+        *crossings,
+        *hops,
+        *preferred,
+        *(f"domains_{level}" for level in levels),
+        *(f"broken_{level}" for level in levels),
+        *(f"left_{level}" for level in levels),
+        *([f"imbalance_{first}"] if first else []),
+        "nodes",
+        "nodes_broken",
+        "left_node",
+    )
+
+
+def evaluate(problem: PlacementProblem, nodes: Int32) -> tuple[int, ...]:
+    """The value of every term of the problem, in the problem's order."""
+    return tuple(_value(problem, nodes, term) for term in problem.terms)
+
+
+def domain_capacity(cluster: Cluster, level: str, primary: int) -> tuple[Int64, Bool]:
+    """Per domain of a level: free units of the primary resource on usable nodes
+    (int64[domains]), and whether nothing there uses any (bool[domains])."""
+    domain_of = cluster.domain_of(level)
+    count = int(domain_of.max(initial=-1)) + 1
+    free = np.where(cluster.usable, np.maximum(cluster.free[primary], 0), 0)
+    busy = np.maximum(cluster.total[primary] - cluster.free[primary], 0)
+    total = np.bincount(
+        domain_of, weights=np.where(cluster.usable, cluster.total[primary], 0), minlength=count
+    )
+    wholly_free = (np.bincount(domain_of, weights=busy, minlength=count) == 0) & (total > 0)
+    return np.bincount(domain_of, weights=free, minlength=count).astype(np.int64), wholly_free
+
+
+def _value(problem: PlacementProblem, nodes: Int32, term: str) -> int:
+    for pattern, function in _FUNCTIONS:
+        match = re.fullmatch(pattern, term)
+        if match:
+            return function(problem, nodes, *match.groups())
+    raise ValueError(f"unknown objective term {term!r}")
+
+
+def _tp_crossings(problem: PlacementProblem, nodes: Int32) -> int:
+    return sum(
+        int(np.count_nonzero(_spread(problem, nodes, rule, level) > 1))
+        for rule in problem.rules
+        if rule.scope == "tp"
+        for level in rule.preferred
+    )
+
+
+def _pipeline_hops(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    """Neighbouring stages of one replica that do not lie together in one domain."""
+    domains = problem.cluster.domain_of(level)[nodes]
+    staged = problem.stage_of >= 0
+    if not staged.any():
+        return 0
+    stages = int(problem.stage_of.max()) + 1
+    replicas = int(problem.replica_of.max()) + 1
+    cell = problem.replica_of[staged] * stages + problem.stage_of[staged]
+    low = np.full(stages * replicas, np.iinfo(np.int32).max, dtype=np.int64)
+    high = np.full(stages * replicas, -1, dtype=np.int64)
+    np.minimum.at(low, cell, domains[staged])
+    np.maximum.at(high, cell, domains[staged])
+    first, last = low.reshape(replicas, stages), high.reshape(replicas, stages)
+    together = np.maximum(last[:, 1:], last[:, :-1]) == np.minimum(first[:, 1:], first[:, :-1])
+    return int(np.count_nonzero(~together))
+
+
+def _preferred(problem: PlacementProblem, nodes: Int32, scope: str, level: str) -> int:
+    return sum(
+        int(np.maximum(_spread(problem, nodes, rule, level) - 1, 0).sum())
+        for rule in problem.rules
+        if rule.scope == scope and level in rule.preferred
+    )
+
+
+def _spread(problem: PlacementProblem, nodes: Int32, rule: ScopeRule, level: str) -> Int64:
+    """int64[blocks]: domains of a level that each block of a rule touches."""
+    member = rule.block_of >= 0
+    domains = problem.cluster.domain_of(level)[nodes[member]].astype(np.int64)
+    width = int(domains.max(initial=0)) + 1
+    pairs = np.unique(rule.block_of[member].astype(np.int64) * width + domains)
+    return np.bincount(pairs // width)
+
+
+def _used(problem: PlacementProblem, nodes: Int32, level: str) -> Int64:
+    return np.unique(problem.cluster.domain_of(level)[nodes]).astype(np.int64)
+
+
+def _domains(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    return int(_used(problem, nodes, level).size)
+
+
+def _new(problem: PlacementProblem, nodes: Int32, level: str) -> Int64:
+    """Domains that receive a pod now, as opposed to members that already run."""
+    return np.unique(problem.cluster.domain_of(level)[nodes[problem.fixed < 0]]).astype(np.int64)
+
+
+def _broken(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    _, wholly_free = domain_capacity(problem.cluster, level, problem.primary)
+    return int(np.count_nonzero(wholly_free[_new(problem, nodes, level)]))
+
+
+def _left(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    free, _ = domain_capacity(problem.cluster, level, problem.primary)
+    new = problem.fixed < 0
+    asked = np.array([demand.requests[problem.primary] for demand in problem.shapes])[problem.shape_of[new]]
+    return int(free[_used(problem, nodes, level)].sum() - asked.sum())
+
+
+def _imbalance(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    pods = np.bincount(problem.cluster.domain_of(level)[nodes])
+    pods = pods[pods > 0]
+    return int(pods.max() - pods.min())
+
+
+def _nodes(problem: PlacementProblem, nodes: Int32) -> int:
+    return _domains(problem, nodes, NODE)
+
+
+def _nodes_broken(problem: PlacementProblem, nodes: Int32) -> int:
+    return _broken(problem, nodes, NODE)
+
+
+_LEVEL = "(.+)"
+_FUNCTIONS: tuple[tuple[str, Callable[..., int]], ...] = (
+    ("tp_crossings", _tp_crossings),
+    (f"pipeline_hops_{_LEVEL}", _pipeline_hops),
+    (f"preferred_(gang|group|pp|tp)_{_LEVEL}", _preferred),
+    (f"domains_{_LEVEL}", _domains),
+    ("nodes_broken", _nodes_broken),
+    (f"broken_{_LEVEL}", _broken),
+    (f"left_{_LEVEL}", _left),
+    (f"imbalance_{_LEVEL}", _imbalance),
+    ("nodes", _nodes),
+)

@@ -1,0 +1,81 @@
+"""The one door: a placement problem in, an assignment or a rejection out.
+
+Every caller (the service, the commands, the simulator) decides through `place`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scheduler.placement import dp
+from scheduler.placement.lay import lay
+from scheduler.placement.objective import evaluate
+from scheduler.placement.problem import (
+    NODE,
+    Assignment,
+    Int32,
+    Limits,
+    PlacementProblem,
+    Rejection,
+    TermValue,
+)
+from scheduler.placement.refuse import refuse
+from scheduler.placement.tree import TreeForm, tree_form
+
+DEFAULT_LIMITS = Limits()
+
+
+def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assignment | Rejection:
+    """The best assignment of a gang under its policy, or why there is none.
+
+    One pod shape on nested levels is solved exactly as a dynamic program; every
+    other gang goes to the integer model, under `limits`.
+    """
+    form = tree_form(problem)
+    if form is not None:
+        return _on_tree(problem, form)
+    from scheduler.placement.model import solve_model  # noqa: PLC0415  (loads CP-SAT, 0.75 s, only where needed)
+
+    return solve_model(problem, limits)
+
+
+def _on_tree(problem: PlacementProblem, form: TreeForm) -> Assignment | Rejection:
+    solution = dp.solve(problem, form)
+    if solution is None:
+        return refuse(problem, form)
+    nodes = lay(problem, form, solution.counts)
+    terms = with_bounds(problem.terms, evaluate(problem, nodes), solution.bounds)
+    proof = "optimal" if all(term.value == term.bound for term in terms) else "gap"
+    return Assignment(nodes, terms, proof, _levels(problem, form, nodes), "tree")
+
+
+def with_bounds(
+    names: tuple[str, ...], values: tuple[int, ...], bounds: dict[str, int]
+) -> tuple[TermValue, ...]:
+    """Terms with what is proven of each. Behind the first term that misses its bound
+    nothing is proven but that no term is negative; a term that repeats an earlier one has its bound."""
+    terms, proven = [], True
+    for name, value in zip(names, values, strict=True):
+        bound = bounds.get(name, value) if proven else 0
+        terms.append(TermValue(name, value, bound))
+        proven = proven and value == bound
+    return tuple(terms)
+
+
+def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tuple[str, int, int], ...]:
+    found = []
+    for level in problem.cluster.levels:
+        used = int(np.unique(problem.cluster.domain_of(level)[nodes]).size)
+        found.append((level, used, used if used == 1 else _least(problem, form, level)))
+    return tuple(found)
+
+
+def _least(problem: PlacementProblem, form: TreeForm, level: str) -> int:
+    """The fewest domains of a level that could hold the gang, other terms aside."""
+    name = "nodes" if level == NODE else f"domains_{level}"
+    alone = replace(problem, terms=(name,))
+    solution = dp.solve(alone, form)
+    assert solution is not None
+    return solution.bounds[name]

@@ -1,0 +1,131 @@
+"""Why a gang in tree form does not fit: the block that fails, at which level, and the best there is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scheduler.model import Code
+from scheduler.placement.dp import fits
+from scheduler.placement.problem import Blocking, PlacementProblem, Rejection
+from scheduler.placement.tree import TreeForm, tree_form
+
+_SCOPE_WORDS = {
+    "gang": "the gang",
+    "group": "a group",
+    "pp": "a pipeline",
+    "tp": "a tensor-parallel group",
+}
+
+
+def refuse(problem: PlacementProblem, form: TreeForm) -> Rejection:
+    """The rejection of a gang that does not fit now; on empty nodes it may or may not."""
+    empty = tree_form(problem, ever=True)
+    possible = empty is not None and fits(empty, problem.pods)
+    judged = form if possible or empty is None else empty
+    if not problem.shapes[int(problem.shape_of[0])].ever.any():
+        return _no_node(problem)
+    for scope, (size, bound) in reversed(problem_blocks(judged)):
+        best = _best(judged, scope, size, bound)
+        if best < size:
+            return _too_small(problem, judged, scope, best=best, possible=possible)
+    return _too_few(problem, judged, possible=possible)
+
+
+def problem_blocks(form: TreeForm) -> list[tuple[str, tuple[int, int]]]:
+    """The scopes that are bound to a level, from the gang to the smallest block."""
+    return [(scope, block) for scope, block in form.blocks.items() if block[1] >= 0]
+
+
+def _best(form: TreeForm, scope: str, size: int, bound: int) -> int:
+    """The most pods of one block that any domain of its level could take."""
+    inner = [
+        block[0]
+        for name, block in form.blocks.items()
+        if name != scope and block[0] < size and block[1] >= bound
+    ]
+    step = max(inner, default=1)
+    if bound == len(form.levels) - 1:
+        return int(form.room.max(initial=0))
+    below = form.levels[bound + 1]
+    parent = form.levels[bound].domain_of[below.first]
+    unit = form.step[bound + 1]
+    loose = form.capacity[bound + 1] if unit < size else form.room_at(bound + 1)
+    total = np.bincount(parent, weights=loose, minlength=form.levels[bound].domains)
+    return int(total.max(initial=0)) // step * step
+
+
+def _no_node(problem: PlacementProblem) -> Rejection:
+    facts = tuple(
+        Blocking("selector", reason, f"{count} nodes: {reason}") for reason, count in problem.excluded
+    )
+    message = f"no node may run these pods: {'; '.join(fact.fact for fact in facts[:3])}"
+    return Rejection(
+        Code.NO_NODE_MATCHES, message, possible=False, level="node", needed=problem.pods, blocking=facts
+    )
+
+
+def _too_small(
+    problem: PlacementProblem, form: TreeForm, scope: str, *, best: int, possible: bool
+) -> Rejection:
+    size, bound = form.blocks[scope]
+    level = next((name for rule in problem.rules if rule.scope == scope for name in rule.required), None)
+    level = level or form.levels[bound].names[0]
+    code = Code.NO_DOMAIN_FITS if possible else Code.TOO_LARGE_FOR_LEVEL
+    what, when = _SCOPE_WORDS[scope], "free now" if possible else "even when empty"
+    message = f"{what} needs {size} pods in one {level}; the best {level} has room for {best} {when}"
+    if not possible and scope == "tp":
+        message += _wider(form, size, bound)
+    facts = (Blocking("constraint", f"{scope}={level}", f"{what} must stay inside one {level}"),)
+    return Rejection(
+        code,
+        message,
+        possible,
+        level=level,
+        needed=size,
+        best=best,
+        blocking=(*facts, *_lost(problem, possible)),
+    )
+
+
+def _wider(form: TreeForm, size: int, bound: int) -> str:
+    """The nearest coarser level that could hold the block, as advice."""
+    for level in range(bound - 1, -1, -1):
+        if int(form.room_at(level).max(initial=0)) >= size:
+            name = form.levels[level].names[-1]
+            return f"; `required: tp={name}` would fit"
+    return ""
+
+
+def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Rejection:
+    best = int(form.capacity[0].sum())
+    code = Code.NOT_ENOUGH_CAPACITY if possible else Code.CLUSTER_TOO_SMALL
+    when = "free now" if possible else "even when empty"
+    message = f"the gang needs room for {problem.pods} pods; the cluster has room for {best} {when}"
+    bound = problem_blocks(form)
+    if bound:
+        message += ", counting only whole " + " and ".join(
+            f"{_SCOPE_WORDS[scope].split(' ', 1)[1]}s per {form.levels[block[1]].names[0]}"
+            for scope, block in bound
+        )
+    resource = problem.cluster.resources[problem.primary]
+    facts = (Blocking("resource", resource, f"{problem.pods} pods needed, room for {best}"),)
+    return Rejection(
+        code,
+        message,
+        possible,
+        level="cluster",
+        needed=problem.pods,
+        best=best,
+        blocking=(*facts, *_lost(problem, possible)),
+    )
+
+
+def _lost(problem: PlacementProblem, possible: bool) -> tuple[Blocking, ...]:
+    """Nodes that are out for a reason that could change."""
+    if not possible:
+        return ()
+    kinds = {"cordoned": "node", "not ready": "node"}
+    return tuple(
+        Blocking(kinds.get(reason, "taint"), reason, f"{count} nodes: {reason}")
+        for reason, count in problem.excluded
+    )

@@ -1,0 +1,115 @@
+"""Random small placement problems, and a builder for hand-written ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scheduler.placement.objective import terms_of
+from scheduler.placement.problem import Cluster, PlacementProblem, ScopeRule, ShapeDemand, frozen
+from topology.model import Partition
+
+
+def partition(name: str, domains: Sequence[int]) -> Partition:
+    """A partition from the domain id of every node."""
+    ids = np.unique(np.array(domains), return_inverse=True)[1].astype(np.int32)
+    count = int(ids.max()) + 1
+    return Partition(
+        name,
+        f"example.com/{name}",
+        ids,
+        tuple(f"{name}{i}" for i in range(count)),
+        np.zeros(count, dtype=np.bool_),
+    )
+
+
+def cluster(free: Sequence[int], total: Sequence[int], levels: dict[str, Sequence[int]]) -> Cluster:
+    """Nodes with GPUs only, and their domains per level, coarse to fine."""
+    size = len(free)
+    return Cluster(
+        names=tuple(f"n{i}" for i in range(size)),
+        resources=("gpu",),
+        free=frozen([free], np.int64),
+        total=frozen([total], np.int64),
+        usable=np.ones(size, dtype=np.bool_),
+        partitions=tuple(partition(name, ids) for name, ids in levels.items()),
+    )
+
+
+def problem(
+    nodes: Cluster,
+    *,
+    pods: int,
+    gpus: int = 1,
+    required: dict[str, str] | None = None,
+    preferred: dict[str, str] | None = None,
+    tp: int = 0,
+    stages: int = 0,
+    group: int = 0,
+) -> PlacementProblem:
+    """A gang of one shape. `tp`: pods per tensor-parallel group; `stages`: stages per
+    pipeline; `group`: pods per group; constraints as scope -> level."""
+    required, preferred = required or {}, preferred or {}
+    sizes = {"gang": pods, "group": group, "pp": max(tp, 1) * stages, "tp": tp}
+    rules = tuple(
+        ScopeRule(
+            scope,  # type: ignore[arg-type]  # the four scopes, spelled above
+            scope,
+            np.arange(pods, dtype=np.int32) // size,
+            (required[scope],) if scope in required else (),
+            (preferred[scope],) if scope in preferred else (),
+        )
+        for scope, size in sizes.items()
+        if size
+    )
+    rank = np.arange(pods, dtype=np.int32)
+    none = np.full(pods, -1, dtype=np.int32)
+    mask = np.ones(nodes.size, dtype=np.bool_)
+    return PlacementProblem(
+        gang="default/g",
+        cluster=nodes,
+        shapes=(ShapeDemand(frozen([gpus], np.int64), mask, mask),),  # type: ignore[arg-type]  # int64 by the argument
+        shape_of=np.zeros(pods, dtype=np.int32),
+        rules=rules,
+        stage_of=rank // max(tp, 1) % stages if stages else none,
+        replica_of=rank // (max(tp, 1) * stages) if stages else none,
+        fixed=none,
+        primary=0,
+        terms=terms_of(tuple(p.name for p in nodes.partitions), rules, pipeline=stages > 1),
+    )
+
+
+def random_problem(rng: np.random.Generator) -> PlacementProblem:
+    """One pod shape on nested levels: up to 6 nodes and 5 pods."""
+    size = int(rng.integers(2, 7))
+    leaf = np.sort(rng.integers(0, 2, size))
+    rack = leaf * 10 + np.sort(rng.integers(0, 2, size))
+    nvlink = rack * 10 + rng.integers(0, 2, size) if rng.random() < 0.5 else np.arange(size)
+    total = rng.choice([2, 4], size)
+    free = np.minimum(rng.integers(0, 5, size), total)
+    free = np.where(rng.random(size) < 0.4, total, free)
+    nodes = cluster(
+        free.tolist(),
+        total.tolist(),
+        {"leaf": leaf.tolist(), "rack": rack.tolist(), "nvlink": nvlink.tolist()},
+    )
+    tp, stages, group = ((0, 0, 0), (2, 0, 0), (1, 2, 0), (2, 2, 0), (0, 0, 2), (1, 1, 2), (1, 4, 0))[
+        rng.integers(0, 7)
+    ]
+    unit = group if group else max(tp, 1) * max(stages, 1)
+    pods = unit * int(rng.integers(1, max(5 // unit, 1) + 1))
+    scopes = ["gang", *(["group"] if group else []), *(["pp"] if stages else []), *(["tp"] if tp else [])]
+    levels = ["leaf", "rack", "nvlink", "node"]
+    required = {scope: str(rng.choice(levels)) for scope in scopes if rng.random() < 0.3}
+    preferred = {scope: str(rng.choice(levels[:3])) for scope in scopes if rng.random() < 0.3}
+    return problem(
+        nodes,
+        pods=pods,
+        gpus=int(rng.choice([1, 1, 2])),
+        required=required,
+        preferred=preferred,
+        tp=tp,
+        stages=stages,
+        group=group,
+    )
