@@ -1,0 +1,227 @@
+"""Decoding: bytes of the Kubernetes API, or manifests already parsed, to the words of the scheduler.
+
+One bad object never breaks a list or a watch: it comes back as a fault that
+names the object, the field, what stands there and what would be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from scheduler.kube import faults, structs
+from scheduler.kube.shapes import amounts, shape_of
+from scheduler.model import (
+    Container,
+    InvalidField,
+    InvalidInput,
+    Node,
+    NodeName,
+    Owner,
+    Pod,
+    PodGroup,
+    PodKey,
+    Taint,
+)
+from scheduler.workloads.keys import kept
+
+Kind = Literal["Node", "Pod", "PodGroup"]
+Item = Node | Pod | PodGroup
+
+_ALLOCATABLE_WANTED = "amounts such as cpu, memory, pods and nvidia.com/gpu"
+_RAW_LIST = msgspec.json.Decoder(structs.RawList)
+_RAW_EVENT = msgspec.json.Decoder(structs.RawEvent)
+_META = msgspec.json.Decoder(structs.MetaOnly)
+_STATUS = msgspec.json.Decoder(structs.Status)
+_EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """The good items of a list in its order, and one or more faults for each bad one."""
+
+    items: tuple[Item, ...]
+    faults: tuple[InvalidField, ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One line of a watch.
+
+    `type` is ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; a line that cannot be
+    read at all is an ERROR with code 0. `item` is None for BOOKMARK, ERROR and
+    for an object with a `fault`; `key` (namespace, name) still says which one
+    it is. `code` is the HTTP status of an ERROR, such as 410 for expired.
+    """
+
+    type: str
+    item: Item | None = None
+    fault: InvalidField | None = None
+    resource_version: str = ""
+    code: int = 0
+    key: tuple[str, str] = ("", "")
+
+
+class _Reader(NamedTuple):
+    decoder: msgspec.json.Decoder[Any]
+    type: type[structs.Wire]
+    build: Callable[[Any], Item]
+
+
+def decode_list(data: bytes, kind: Kind) -> ObjectList:
+    """A list as the API answers it; raises InvalidInput only when it is no list at all."""
+    try:
+        raw = _RAW_LIST.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(faults.undecodable(f"list of {kind}", data, error)) from error
+    items: list[Item] = []
+    found: list[InvalidField] = []
+    for one in raw.items or ():
+        try:
+            items.append(_decode(one, kind))
+        except InvalidInput as error:
+            found.extend(error.faults)
+    version = (raw.metadata.resource_version if raw.metadata else None) or ""
+    return ObjectList(tuple(items), tuple(found), version)
+
+
+def decode_event(line: bytes, kind: Kind) -> WatchEvent:
+    """One line of a watch; never raises for what stands in it."""
+    try:
+        event = _RAW_EVENT.decode(line)
+        if event.type == "ERROR":
+            return WatchEvent("ERROR", code=_STATUS.decode(event.object).code)
+        meta = _META.decode(event.object).metadata
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return WatchEvent("ERROR", fault=faults.undecodable(f"watch of {kind}", line, error))
+    version, key = meta.resource_version or "", (meta.namespace or "", meta.name)
+    if event.type == "BOOKMARK":
+        return WatchEvent("BOOKMARK", resource_version=version)
+    if event.type not in _EVENT_TYPES:
+        wanted = f"one of {', '.join(_EVENT_TYPES)}"
+        return WatchEvent("ERROR", fault=InvalidField(f"watch of {kind}", "type", event.type, wanted))
+    try:
+        return WatchEvent(event.type, _decode(event.object, kind), None, version, key=key)
+    except InvalidInput as error:
+        return WatchEvent(event.type, None, error.faults[0], version, key=key)
+
+
+def pod_from_bytes(data: bytes | msgspec.Raw) -> Pod:
+    """One pod, as in the `Pod` field of an extender request; raises InvalidInput."""
+    pod = _decode(data, "Pod")
+    assert isinstance(pod, Pod)
+    return pod
+
+
+def from_dict(kind: str, obj: Mapping[str, Any]) -> Item:
+    """One object of a manifest; raises InvalidInput, also for a kind other than Node, Pod and PodGroup."""
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise InvalidInput(InvalidField("object", "kind", kind, f"one of {', '.join(_READERS)}"))
+    try:
+        return reader.build(msgspec.convert(obj, reader.type))
+    except msgspec.ValidationError as error:
+        raise InvalidInput(faults.misfit(kind, obj, error)) from error
+
+
+def _decode(data: bytes | msgspec.Raw, kind: Kind) -> Item:
+    reader = _READERS[kind]
+    try:
+        decoded = reader.decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(faults.of_bytes(kind, data, error)) from error
+    return reader.build(decoded)
+
+
+def _node(obj: structs.NodeObject) -> Node:
+    owner = f"node {_named(obj.metadata, kind='Node')}"
+    spec, status = obj.spec or structs.NodeSpec(), obj.status or structs.NodeStatus()
+    if not status.allocatable:
+        raise InvalidInput(InvalidField(owner, "status.allocatable", "", _ALLOCATABLE_WANTED))
+    ready = [one.status == "True" for one in status.conditions or () if one.type == "Ready"]
+    return Node(
+        name=NodeName(obj.metadata.name),
+        labels=obj.metadata.labels or {},
+        annotations=obj.metadata.annotations or {},
+        taints=tuple(Taint(one.key, one.value or "", one.effect) for one in spec.taints or ()),
+        allocatable=amounts(status.allocatable, owner=owner, field="status.allocatable"),
+        unschedulable=bool(spec.unschedulable),
+        ready=all(ready),
+    )
+
+
+def _pod(obj: structs.PodObject) -> Pod:
+    meta, spec, status = obj.metadata, obj.spec, obj.status or structs.PodStatus()
+    key = PodKey(meta.namespace or "default", _named(meta, kind="Pod"))
+    group = spec.scheduling_group
+    return Pod(
+        key=key,
+        uid=meta.uid or "",
+        shape=shape_of(spec, owner=f"pod {key}"),
+        labels=kept(meta.labels or {}),
+        annotations=kept(meta.annotations or {}),
+        owner=_owner(meta),
+        containers=() if spec.node_name else _containers(spec),
+        pod_group=(group.pod_group_name if group else None) or None,
+        node=NodeName(spec.node_name) if spec.node_name else None,
+        nominated=NodeName(status.nominated_node_name) if status.nominated_node_name else None,
+        gates=tuple(gate.name for gate in spec.scheduling_gates or ()),
+        scheduler=spec.scheduler_name or "default-scheduler",
+        priority=spec.priority or 0,
+        phase=status.phase or "Pending",
+        deleting=meta.deletion_timestamp is not None,
+        resource_version=meta.resource_version or "",
+    )
+
+
+def _owner(meta: structs.Meta) -> Owner | None:
+    """The controlling owner, else the first one."""
+    owners = meta.owner_references or []
+    if not owners:
+        return None
+    chosen = next((one for one in owners if one.controller), owners[0])
+    return Owner(chosen.api_version, chosen.kind, chosen.name, chosen.uid)
+
+
+def _containers(spec: structs.PodSpec) -> tuple[Container, ...]:
+    return tuple(
+        Container(
+            name=one.name,
+            image=one.image or "",
+            command=tuple(one.command or ()),
+            args=tuple(one.args or ()),
+            env=tuple((var.name, var.value) for var in one.env or () if var.value is not None),
+        )
+        for one in spec.containers or ()
+    )
+
+
+def _pod_group(obj: structs.PodGroupObject) -> PodGroup:
+    name = _named(obj.metadata, kind="PodGroup")
+    spec = obj.spec or structs.PodGroupSpec()
+    gang = spec.scheduling_policy.gang if spec.scheduling_policy else None
+    topology = (spec.scheduling_constraints.topology if spec.scheduling_constraints else None) or []
+    return PodGroup(
+        namespace=obj.metadata.namespace or "default",
+        name=name,
+        uid=obj.metadata.uid or "",
+        min_count=gang.min_count if gang else None,
+        topology_key=(topology[0].key or None) if topology else None,
+    )
+
+
+def _named(meta: structs.Meta, *, kind: str) -> str:
+    if not meta.name:
+        raise InvalidInput(InvalidField(f"{kind} without a name", "metadata.name", "", "a name"))
+    return meta.name
+
+
+_READERS = {
+    "Node": _Reader(msgspec.json.Decoder(structs.NodeObject), structs.NodeObject, _node),
+    "Pod": _Reader(msgspec.json.Decoder(structs.PodObject), structs.PodObject, _pod),
+    "PodGroup": _Reader(msgspec.json.Decoder(structs.PodGroupObject), structs.PodGroupObject, _pod_group),
+}
