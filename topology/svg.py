@@ -1,0 +1,205 @@
+"""The fabric as an SVG picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+from itertools import groupby
+
+from topology.colours import OTHER_PODS, colour
+from topology.layout import Placed, Scale, arrange, header_texts, scale_for, text_width
+from topology.picture import OTHER, Box, Cell, Owner, Picture, counted
+
+_MARGIN = 22
+_TOP = 50
+_LEGEND_LIMIT = 30
+_LEGEND_FONT = 11.5
+_LEAST_WIDTH = 480
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_STYLE = """
+text{font-family:Inter,'Segoe UI','Helvetica Neue','DejaVu Sans',Arial,sans-serif;fill:#27323f}
+.h{font-size:16px;font-weight:600}.m{fill:#5d6b7a}.r{text-anchor:end;fill:#7b8794}
+.n{font-size:8.5px;fill:#52606d}.t{font-weight:600}
+.b0{fill:#f3f6fa;stroke:#cfd8e3}.b1{fill:#fff;stroke:#d9e1ea}.l{stroke:#6aa000;stroke-width:1.6}
+.f{fill:#e3e9f0}.o{fill:%s}.e{fill:#fff;stroke:#cbd5e0}.x{fill:url(#x)}.u{fill:none;stroke:#d0453b;stroke-width:1.2}
+"""
+
+
+def svg(drawn: Picture) -> str:
+    """The picture as one SVG document; equal pictures give equal text."""
+    scale = scale_for(len(drawn.cells))
+    body = arrange(drawn.root, scale).shifted(_MARGIN, _TOP)
+    classes: dict[Owner, str] = {
+        name: f"g{at}" for at, (name, _) in enumerate(drawn.gangs) if name != OTHER
+    } | {OTHER: "o"}
+    width = max(body.x + body.width + _MARGIN, _LEAST_WIDTH, text_width(drawn.headline, 16) + 2 * _MARGIN)
+    foot = body.y + body.height + 24
+    legend, height = _legend(drawn, classes, foot, width)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_n(width)} {_n(height)}" '
+        f'width="{_n(width)}" height="{_n(height)}" role="img" aria-label="{_text(drawn.headline)}">',
+        _definitions(drawn, scale),
+        f'<rect x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12" '
+        f'fill="#fcfdfe" stroke="#dde4ec"/>',
+        f'<text class="h" x="{_MARGIN}" y="31">{_text(drawn.headline)}</text>',
+        *_things(body, scale, classes),
+        *legend,
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _definitions(drawn: Picture, scale: Scale) -> str:
+    colours = "".join(
+        f".g{at}{{fill:{colour(at)}}}" for at, (name, _) in enumerate(drawn.gangs) if name != OTHER
+    )
+    return (
+        '<defs><pattern id="x" width="5" height="5" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect width="5" height="5" fill="#fbeceb"/>'
+        '<rect width="1.6" height="5" fill="#e3948d"/></pattern>'
+        f"<style>{_STYLE % OTHER_PODS}.t,.r{{font-size:{scale.font}px}}{colours}</style></defs>"
+    )
+
+
+def _things(body: Placed, scale: Scale, classes: dict[Owner, str]) -> Iterator[str]:
+    for depth, placed in body.walk():
+        if isinstance(placed.what, Cell):
+            yield _cell(placed, placed.what, scale, classes)
+        elif depth:
+            yield _box(placed, placed.what, scale, depth)
+
+
+def _box(placed: Placed, box: Box, scale: Scale, depth: int) -> str:
+    shade = f"b{(depth - 1) % 2}{' l' if box.linked else ''}"
+    left, right = header_texts(box)
+    room = placed.width - text_width(right, scale.font) - 2 * scale.padding
+    link = "NVLink " if box.linked and scale.named else ""
+    title = _fitted(left, room - text_width(link, scale.font), scale.font)
+    base = _n(placed.y + scale.header * 0.68)
+    mark = f'<tspan fill="#4f7a00"> {link}</tspan>' if link else ""
+    return (
+        f'<rect class="{shade}" {_frame(placed)} rx="{scale.corner}"/>'
+        f'<text class="t" x="{_n(placed.x + scale.padding)}" y="{base}">{_text(title)}{mark}</text>'
+        f'<text class="r" x="{_n(placed.x + placed.width - scale.padding)}" y="{base}">{right}</text>'
+    )
+
+
+def _cell(placed: Placed, cell: Cell, scale: Scale, classes: dict[Owner, str]) -> str:
+    named = 12 if scale.named else 0
+    head = ""
+    if named:
+        name = _fitted(cell.name, placed.width, 8.5, keep_end=True)
+        head = f'<text class="n" x="{_n(placed.x)}" y="{_n(placed.y + 8.5)}">{_text(name)}</text>'
+    x, y, width, height = placed.x, placed.y + named, placed.width, placed.height - named
+    if not cell.owners:
+        shown = f'<rect class="{"x" if cell.unusable else "e"}" {_rect(x, y, width, height)} rx="2"/>'
+    elif width >= 27:
+        shown = "".join(_gpus(cell, x, y, width, height, classes))
+    else:
+        shown = "".join(_bar(cell, x, y, width, height, classes))
+    edge = f'<rect class="u" {_rect(x - 1, y - 1, width + 2, height + 2)} rx="2"/>' if cell.unusable else ""
+    return f"<g>{head}{shown}{edge}<title>{_text(_told(cell))}</title></g>"
+
+
+def _gpus(
+    cell: Cell, x: float, y: float, width: float, height: float, classes: dict[Owner, str]
+) -> Iterator[str]:
+    """A square per GPU, in one row up to four and in two above."""
+    rows = 1 if len(cell.owners) <= 4 else 2
+    columns = -(-len(cell.owners) // rows)
+    gap = 2 if width > 40 else 1
+    across, down = (width + gap) / columns, (height + gap) / rows
+    for at, owner in enumerate(cell.owners):
+        place = _rect(x + at % columns * across, y + at // columns * down, across - gap, down - gap)
+        yield f'<rect class="{_class(cell, owner, classes)}" {place} rx="{gap}"/>'
+
+
+def _bar(
+    cell: Cell, x: float, y: float, width: float, height: float, classes: dict[Owner, str]
+) -> Iterator[str]:
+    """A strip per owner, as wide as its share of the GPUs."""
+    step = width / len(cell.owners)
+    at = 0
+    for owner, run in groupby(cell.owners):
+        count = len(list(run))
+        yield f'<rect class="{_class(cell, owner, classes)}" {_rect(x + at * step, y, count * step, height)}/>'
+        at += count
+
+
+def _class(cell: Cell, owner: Owner, classes: dict[Owner, str]) -> str:
+    if owner is None:
+        return "x" if cell.unusable else "f"
+    return classes[owner]
+
+
+def _told(cell: Cell) -> str:
+    """The tooltip of a node."""
+    gangs = ", ".join(dict.fromkeys(owner for owner in cell.owners if owner))
+    by = f" by {gangs}" if gangs else ""
+    unusable = f"; {cell.unusable}" if cell.unusable else ""
+    return f"{cell.name}: {cell.used}/{len(cell.owners)} GPUs used{by}{unusable}"
+
+
+def _legend(drawn: Picture, classes: dict[Owner, str], top: float, width: float) -> tuple[list[str], float]:
+    """The legend below the picture, and the height of everything."""
+    parts: list[str] = []
+    x, y = float(_MARGIN), top
+    for style, words in _legend_entries(drawn, classes):
+        words = _fitted(words, width - 2 * _MARGIN - 20, _LEGEND_FONT)
+        wide = 17 + text_width(words, _LEGEND_FONT) + 14
+        if x > _MARGIN and x + wide - 14 > width - _MARGIN:
+            x, y = float(_MARGIN), y + 20
+        chip = f'<rect class="{style}" {_rect(x, y - 10, 12, 12)} rx="2.5"/>' if style else ""
+        parts.append(
+            f'{chip}<text class="m" font-size="{_LEGEND_FONT}" x="{_n(x + 17)}" y="{_n(y)}">{_text(words)}</text>'
+        )
+        x += wide
+    return parts, y + 20
+
+
+def _legend_entries(drawn: Picture, classes: dict[Owner, str]) -> Iterable[tuple[str, str]]:
+    named = [item for item in drawn.gangs if item[0] != OTHER]
+    for name, gpus in named[:_LEGEND_LIMIT]:
+        yield classes[name], f"{name} ({counted(gpus, 'GPU')})"
+    if len(named) > _LEGEND_LIMIT:
+        yield "", f"and {counted(len(named) - _LEGEND_LIMIT, 'gang')} more"
+    for name, gpus in drawn.gangs:
+        if name == OTHER:
+            yield "o", f"other pods ({counted(gpus, 'GPU')})"
+    yield "f", "free"
+    if any(cell.unusable for cell in drawn.cells):
+        yield "x", "unusable"
+    if _has_links(drawn.root):
+        yield "e l", "NVLink domain"
+
+
+def _has_links(box: Box) -> bool:
+    return box.linked or any(_has_links(inner) for inner in box.boxes)
+
+
+def _fitted(text: str, room: float, font: float, *, keep_end: bool = False) -> str:
+    """The text, cut with an ellipsis where it is too wide."""
+    fits = max(1, int(room / (font * 0.58)))
+    if len(text) <= fits:
+        return text
+    return "…" + text[len(text) - fits + 1 :] if keep_end else text[: fits - 1] + "…"
+
+
+def _text(text: str) -> str:
+    """Safe inside elements and attributes; what XML cannot hold becomes a question mark."""
+    return escape(_UNPRINTABLE.sub("?", text))
+
+
+def _frame(placed: Placed) -> str:
+    return _rect(placed.x, placed.y, placed.width, placed.height)
+
+
+def _rect(x: float, y: float, width: float, height: float) -> str:
+    return f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
+
+
+def _n(number: float) -> str:
+    """A coordinate, to a tenth of a pixel."""
+    return f"{number:.1f}".removesuffix(".0")
