@@ -25,7 +25,7 @@ Documents = Path | str | Mapping[str, Any] | Iterable[Mapping[str, Any]]
 
 FIELD_MANAGER = "lockstep-local"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML, so the body may be JSON
-_DROPPED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+_DROPPED = (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _DISCOVERY_WAIT_S = 5.0
 
 
@@ -83,9 +83,13 @@ class ApiClient:
     def delete(self, path: str, **query: str) -> Object:
         return self.request("DELETE", path, None, **query)
 
-    def apply(self, documents: Documents) -> list[Object]:
-        """Server-side apply, in order; what has only a generateName is created. Returns what is stored."""
-        return [self._apply_one(document) for document in load_documents(documents)]
+    def apply(self, documents: Documents, *, dry_run: bool = False) -> list[Object]:
+        """Server-side apply, in order; what has only a generateName is created.
+
+        Returns what is stored, or with `dry_run` what would be.
+        """
+        query = {"dryRun": "All"} if dry_run else {}
+        return [self._apply_one(document, query) for document in load_documents(documents)]
 
     def create(self, documents: Documents, *, in_flight: int = 16) -> list[Object]:
         """POST many independent objects at once; the fast way to thousands of nodes or pods."""
@@ -100,10 +104,10 @@ class ApiClient:
         """Request path of the object that `document` names."""
         return f"{self._collection(document)}/{document['metadata']['name']}"
 
-    def _apply_one(self, document: Object) -> Object:
+    def _apply_one(self, document: Object, query: Mapping[str, str]) -> Object:
         if "name" not in document["metadata"]:
-            return self.request("POST", self._collection(document), document)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+            return self.request("POST", self._collection(document), document, **query)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", **query}
         return self.request("PATCH", self.path_of(document), document, content_type=_APPLY, **query)
 
     def _collection(self, document: Mapping[str, Any]) -> str:

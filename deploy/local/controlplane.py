@@ -116,7 +116,7 @@ class ControlPlane:
     def client(self, identity: str = "admin") -> ApiClient:
         """A blocking HTTP client under that identity; closed with the control plane."""
         if identity not in self._clients:
-            self._clients[identity] = ApiClient(self.url, ca_file=self.ca_file, token=self.token(identity))
+            self._clients[identity] = self._new_client(identity)
         return self._clients[identity]
 
     def apply(self, documents: Documents) -> list[Object]:
@@ -219,12 +219,15 @@ class ControlPlane:
         if not self.ca_file.exists():
             return False
         try:
-            self.client().get("/readyz")
-            self.client().get("/api/v1/namespaces/default")
+            with self._new_client("admin") as probe:
+                probe.get("/readyz")
+                probe.get("/api/v1/namespaces/default")
         except (ApiError, OSError):
-            self._forget_clients()  # the certificate or the port may be another one the next time
             return False
         return True
+
+    def _new_client(self, identity: str) -> ApiClient:
+        return ApiClient(self.url, ca_file=self.ca_file, token=self.token(identity))
 
     def _prepare_api(self) -> None:
         self.apply(MANIFESTS / "rbac.yaml")
@@ -275,12 +278,9 @@ class ControlPlane:
         for component in pair:
             component.kill()
 
-    def _forget_clients(self) -> None:
-        while self._clients:
-            self._clients.popitem()[1].close()
-
     def _end(self, *, failed: bool) -> None:
-        self._forget_clients()
+        for client in self._clients.values():
+            client.close()
         self._stop("kube-scheduler")
         self._stop("kube-controller-manager")
         self._kill_api()
