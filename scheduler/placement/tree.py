@@ -123,9 +123,7 @@ def _nest(partitions: tuple[Partition, ...], nodes: Int32) -> tuple[TreeLevel, .
             return None
         if levels and _refines(levels[-1].domain_of[nodes], domain_of):
             last = levels.pop()
-            levels.append(
-                _level((*last.names, name), domain_of, nodes, len(partitions[0].domain_of))
-            )
+            levels.append(_level((*last.names, name), domain_of, nodes, len(partitions[0].domain_of)))
         else:
             levels.append(_level((name,), domain_of, nodes, len(partitions[0].domain_of)))
     return tuple(levels)
