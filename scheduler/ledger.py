@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from scheduler.eligibility import ineligible
-from scheduler.model import GangKey, Node, NodeName, Pod, PodShape
+from scheduler.model import HOST_PORT, GangKey, Node, NodeName, Pod, PodShape
 from scheduler.placement.problem import Bool, Int64
-from topology.naming import natural_key
+from topology.naming import NameKey, natural_key
 
-PORT = "hostport/"
+_BASE = ("cpu", "memory", "pods")
+_SHAPES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,82 +36,121 @@ class Hold:
     pods: dict[str, tuple[NodeName, PodShape]] = field(default_factory=dict)
 
 
+@dataclass(slots=True, eq=False)
+class Masks:
+    """Where a shape may run: bool[nodes] now, bool[nodes] ever, and per node the reason why not now."""
+
+    now: Bool
+    ever: Bool
+    why: list[str | None]
+
+
 class Ledger:
-    """Free capacity, kept by deltas; the sums can be recomputed at any time (`audit`)."""
+    """Free capacity, kept by deltas; the sums can be recomputed at any time (`audit`).
+
+    `generation` rises with every change of capacity, eligibility or use.
+    """
 
     def __init__(self) -> None:
         self.nodes: dict[NodeName, Node] = {}
         self.holds: dict[GangKey, Hold] = {}
         self.generation = 0
-        self._order: list[tuple[object, str]] = []
-        self._resources: list[str] = ["cpu", "memory", "pods"]
-        self._column = {name: i for i, name in enumerate(self._resources)}
-        self._total = np.zeros((3, 0), dtype=np.int64)
-        self._used = np.zeros((3, 0), dtype=np.int64)
-        self._held = np.zeros((3, 0), dtype=np.int64)
-        self._usable = np.zeros(0, dtype=np.bool_)
         self._running: dict[str, tuple[NodeName, PodShape]] = {}
-        self._masks: dict[PodShape, tuple[Bool, Bool]] = {}
+        self._resources: list[str] = list(_BASE)
+        self._masks: dict[PodShape, Masks] = {}
+        self._order: list[NameKey] = []
+        self._names: tuple[str, ...] | None = None
+        self._index: dict[NodeName, int] | None = None
+        self._row_of: dict[str, int] = {}
+        self._usable: Bool
+        self._total: Int64
+        self._used: Int64
+        self._held: Int64
+        self._rebuild()
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for _, name in self._order)
+        """Node names in natural order, as the columns of the arrays."""
+        if self._names is None:
+            self._names = tuple(name for _, name in self._order)
+        return self._names
 
     @property
     def resources(self) -> tuple[str, ...]:
+        """Resource names, as the rows of the arrays."""
         return tuple(self._resources)
 
     @property
     def total(self) -> Int64:
+        """Allocatable; the live array, not to be kept."""
         return self._total
 
     @property
     def usable(self) -> Bool:
+        """bool[nodes]: ready and not cordoned; the live array, not to be kept."""
         return self._usable
 
     def free(self) -> Int64:
         """A new int64[resources, nodes]: what is neither used nor held (negative when over-committed)."""
         return self._total - self._used - self._held
 
-    def index(self, name: NodeName) -> int:
-        """Position of a node; KeyError when there is none of that name."""
-        at = bisect_left(self._order, natural_key(name))
-        if at == len(self._order) or self._order[at][1] != name:
-            raise KeyError(name)
-        return at
+    def free_for(self, owner: GangKey) -> Int64:
+        """Room as an owner sees it: everything free, its own hold included."""
+        free = self.free()
+        hold = self.holds.get(owner)
+        for node, shape in hold.pods.values() if hold else ():
+            if node in self.nodes:
+                self._add(free, node, shape, sign=1)
+        return free
 
-    def upsert_node(self, node: Node) -> None:
-        """Add a node or take over its new capacity, taints, labels and condition."""
+    def index(self, name: NodeName) -> int:
+        """Column of a node; KeyError when there is none of that name."""
+        if self._index is None:
+            self._index = {NodeName(name): at for at, (_, name) in enumerate(self._order)}
+        return self._index[name]
+
+    def upsert_nodes(self, nodes: Iterable[Node]) -> None:
+        """Many nodes at once, in one pass over everything when most are new."""
+        nodes = list(nodes)
+        fresh = sum(node.name not in self.nodes for node in nodes)
+        if fresh <= 32 + len(self.nodes) // 32:
+            for node in nodes:
+                self.upsert_node(node)
+            return
+        self.nodes.update((node.name, node) for node in nodes)
+        self.generation += 1
+        self._rebuild()
+
+    def upsert_node(self, node: Node) -> bool:
+        """Add a node or take over its new capacity, taints, labels and condition; True when that changed it."""
         old = self.nodes.get(node.name)
         if old == node:
-            return
+            return False
         self.generation += 1
         self.nodes[node.name] = node
         if old is None:
             self._insert(node.name)
-        at = self.index(node.name)
-        for resource in node.allocatable:
-            self._row(resource)
-        self._total[:, at] = [
-            node.allocatable.get(name, 1 if name.startswith(PORT) else 0) for name in self._resources
-        ]
-        self._usable[at] = node.ready and not node.unschedulable
-        for shape, (now, ever) in self._masks.items():
-            now[at] = ineligible(shape, node) is None
-            ever[at] = ineligible(shape, node, transient=False) is None
+        self._take_over(node, self.index(node.name))
+        for shape, masks in self._masks.items():
+            at = self.index(node.name)
+            masks.why[at] = ineligible(shape, node)
+            masks.now[at] = masks.why[at] is None
+            masks.ever[at] = ineligible(shape, node, transient=False) is None
+        return True
 
-    def remove_node(self, name: NodeName) -> None:
+    def remove_node(self, name: NodeName) -> bool:
         """Forget a node; pods on it keep their record, so that it may come back."""
-        if self.nodes.pop(name, None) is None:
-            return
-        self.generation += 1
+        if name not in self.nodes:
+            return False
         at = self.index(name)
-        del self._order[at]
+        del self.nodes[name], self._order[at]
+        self.generation += 1
         self._total, self._used, self._held = (
             np.delete(rows, at, axis=1) for rows in (self._total, self._used, self._held)
         )
         self._usable = np.delete(self._usable, at)
-        self._masks.clear()
+        self._forget_order()
+        return True
 
     def observe_pod(self, pod: Pod) -> bool:
         """Account for a pod as the watch shows it; True when some capacity came free."""
@@ -118,15 +159,16 @@ class Ledger:
         if pod.finished:
             return self.forget_pod(pod.uid)
         self._settle(pod.uid)
-        before = self._running.get(pod.uid)
-        if before == (pod.node, pod.shape):
+        before, after = self._running.get(pod.uid), (pod.node, pod.shape)
+        if before == after:
             return False
+        self._ensure_ports(pod.shape)
         if before is not None:
             self._add(self._used, *before, sign=-1)
-        self._running[pod.uid] = (pod.node, pod.shape)
-        self._add(self._used, pod.node, pod.shape, sign=1)
+        self._running[pod.uid] = after
+        self._add(self._used, *after, sign=1)
         self.generation += 1
-        return False
+        return before is not None
 
     def forget_pod(self, uid: str) -> bool:
         """A pod is gone or finished; True when it had held capacity."""
@@ -138,9 +180,16 @@ class Ledger:
         self.generation += 1
         return True
 
+    def node_of(self, uid: str) -> NodeName | None:
+        """Where a pod runs, as far as the ledger knows."""
+        running = self._running.get(uid)
+        return running[0] if running else None
+
     def hold(self, hold: Hold) -> None:
         """Reserve a whole gang in one step, in place of any earlier hold of the same owner."""
         self.release(hold.owner)
+        for _, shape in hold.pods.values():
+            self._ensure_ports(shape)
         self.holds[hold.owner] = hold
         for node, shape in hold.pods.values():
             self._add(self._held, node, shape, sign=1)
@@ -150,7 +199,7 @@ class Ledger:
         """Extend a lease on evidence that the gang still moves."""
         old = self.holds.get(owner)
         if old is not None and old.expires_s < expires_s:
-            self.holds[owner] = Hold(old.owner, old.plan, expires_s, old.pods)
+            self.holds[owner] = replace(old, expires_s=expires_s)
 
     def release(self, owner: GangKey) -> bool:
         """Give back what a gang still holds; True when there was something."""
@@ -166,31 +215,38 @@ class Ledger:
         """Owners whose lease has ended."""
         return tuple(sorted(owner for owner, hold in self.holds.items() if hold.expires_s <= now_s))
 
-    def held_by_others(self, owner: GangKey) -> Int64:
-        """Room as the owner sees it: everything free, its own hold included."""
-        free = self.free()
-        hold = self.holds.get(owner)
-        for node, shape in hold.pods.values() if hold else ():
-            if node in self.nodes:
-                free[:, self.index(node)] += self._vector(shape)
-        return free
+    def fits(self, node: NodeName, shape: PodShape) -> bool:
+        """Whether a node has room for one more pod beside what runs and what is held."""
+        return node in self.nodes and self._room(node, shape, held=True)
+
+    def only_held(self, nodes: Iterable[NodeName], shape: PodShape) -> list[NodeName]:
+        """Those of the nodes on which a pod would take what is held for a gang."""
+        if not self.holds:
+            return []
+        touched = {node for hold in self.holds.values() for node, _ in hold.pods.values()}
+        return [
+            node
+            for node in nodes
+            if node in touched and node in self.nodes and not self._room(node, shape, held=True)
+        ]
+
+    def overdrawn(self, node: NodeName) -> bool:
+        """True when a node has less than what runs there and is held there."""
+        if node not in self.nodes:
+            return True
+        at = self.index(node)
+        spare = self._total[:, at] - self._used[:, at] - self._held[:, at]
+        return bool(((spare < 0) & (self._held[:, at] > 0)).any())
 
     def masks(self, shape: PodShape) -> tuple[Bool, Bool]:
         """bool[nodes]: where a shape may run now, and where it could once nodes are ready and uncordoned."""
-        if shape not in self._masks:
-            ordered = [self.nodes[NodeName(name)] for _, name in self._order]
-            now = np.array([ineligible(shape, node) is None for node in ordered], dtype=np.bool_)
-            ever = np.array(
-                [ineligible(shape, node, transient=False) is None for node in ordered], dtype=np.bool_
-            )
-            if len(self._masks) > 64:
-                self._masks.clear()
-            self._masks[shape] = (now, ever)
-        return self._masks[shape]
+        found = self._masks_of(shape)
+        return found.now, found.ever
 
     def reasons(self, shape: PodShape) -> tuple[tuple[str, int], ...]:
         """Why nodes are excluded for a shape, and how many, most frequent first."""
-        found = Counter(why for node in self.nodes.values() if (why := ineligible(shape, node)) is not None)
+        masks = self._masks_of(shape)
+        found = Counter(why for at in np.flatnonzero(~masks.now) if (why := masks.why[at]) is not None)
         return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
     def audit(self) -> tuple[Int64, Int64]:
@@ -204,8 +260,29 @@ class Ledger:
         return used, held
 
     def sums(self) -> tuple[Int64, Int64]:
-        """`used` and `held` as kept by deltas."""
+        """`used` and `held` as kept by deltas; the live arrays."""
         return self._used, self._held
+
+    def _room(self, node: NodeName, shape: PodShape, *, held: bool) -> bool:
+        at = self.index(node)
+        taken = self._used[:, at] + self._held[:, at] if held else self._used[:, at]
+        spare = self._total[:, at] - taken
+        return all(
+            spare[self._row_of[name]] >= amount if name in self._row_of else name.startswith(HOST_PORT)
+            for name, amount in shape.demand
+        )
+
+    def _masks_of(self, shape: PodShape) -> Masks:
+        found = self._masks.get(shape)
+        if found is None:
+            ordered = [self.nodes[NodeName(name)] for name in self.names]
+            why = [ineligible(shape, node) for node in ordered]
+            now = np.array([reason is None for reason in why], dtype=np.bool_)
+            ever = np.array([ineligible(shape, n, transient=False) is None for n in ordered], dtype=np.bool_)
+            if len(self._masks) >= _SHAPES_KEPT:
+                self._masks.clear()
+            found = self._masks[shape] = Masks(now, ever, why)
+        return found
 
     def _settle(self, uid: str) -> bool:
         """A held pod is bound or gone: its share of the hold ends."""
@@ -219,6 +296,30 @@ class Ledger:
                 return True
         return False
 
+    def _rebuild(self) -> None:
+        """Everything from the records."""
+        self._order = sorted(natural_key(name) for name in self.nodes)
+        self._row_of = {name: at for at, name in enumerate(self._resources)}
+        self._forget_order()
+        shape = (len(self._resources), len(self._order))
+        self._total, self._used, self._held = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        self._usable = np.zeros(len(self._order), dtype=np.bool_)
+        for at, name in enumerate(self.names):
+            self._take_over(self.nodes[NodeName(name)], at)
+        self._used, self._held = self.audit()
+
+    def _forget_order(self) -> None:
+        self._names = self._index = None
+        self._masks.clear()
+
+    def _take_over(self, node: Node, at: int) -> None:
+        for resource in node.allocatable:
+            self._ensure_row(resource)
+        self._total[:, at] = [
+            node.allocatable.get(name, int(name.startswith(HOST_PORT))) for name in self._resources
+        ]
+        self._usable[at] = node.ready and not node.unschedulable
+
     def _insert(self, name: NodeName) -> None:
         key = natural_key(name)
         at = bisect_left(self._order, key)
@@ -227,7 +328,7 @@ class Ledger:
             np.insert(rows, at, 0, axis=1) for rows in (self._total, self._used, self._held)
         )
         self._usable = np.insert(self._usable, at, False)
-        self._masks.clear()
+        self._forget_order()
         for node, shape in self._running.values():
             if node == name:
                 self._add(self._used, node, shape, sign=1)
@@ -236,28 +337,26 @@ class Ledger:
                 if node == name:
                     self._add(self._held, node, shape, sign=1)
 
-    def _row(self, resource: str) -> int:
-        if resource not in self._column:
-            self._column[resource] = len(self._resources)
-            self._resources.append(resource)
-            fill = 1 if resource.startswith(PORT) else 0
-            row = np.full((1, len(self._order)), fill, dtype=np.int64)
-            self._total = np.vstack([self._total, row])
-            self._used = np.vstack([self._used, np.zeros_like(row)])
-            self._held = np.vstack([self._held, np.zeros_like(row)])
-        return self._column[resource]
+    def _ensure_ports(self, shape: PodShape) -> None:
+        for port in shape.host_ports:
+            self._ensure_row(HOST_PORT + port)
 
-    def _vector(self, shape: PodShape) -> Int64:
-        vector = np.zeros(len(self._resources), dtype=np.int64)
-        for name, amount in shape.requests:
-            if name in self._column:
-                vector[self._column[name]] = amount
-        return vector
+    def _ensure_row(self, resource: str) -> None:
+        if resource in self._row_of:
+            return
+        self._row_of[resource] = len(self._resources)
+        self._resources.append(resource)
+        row = np.full((1, len(self._order)), int(resource.startswith(HOST_PORT)), dtype=np.int64)
+        self._total = np.vstack([self._total, row])
+        self._used = np.vstack([self._used, np.zeros_like(row)])
+        self._held = np.vstack([self._held, np.zeros_like(row)])
+        self._used, self._held = self.audit()
 
     def _add(self, rows: Int64, node: NodeName, shape: PodShape, *, sign: int) -> None:
         if node not in self.nodes:
             return
         at = self.index(node)
-        for name, amount in shape.requests:
-            if name in self._column:
-                rows[self._column[name], at] += sign * amount
+        for name, amount in shape.demand:
+            row = self._row_of.get(name)
+            if row is not None:
+                rows[row, at] += sign * amount

@@ -20,6 +20,9 @@ ANNOTATION_PLAN = PREFIX + "plan"
 ANNOTATION_RANK = PREFIX + "assigned-rank"
 ANNOTATION_NODE = PREFIX + "assigned-node"
 
+HOST_PORT = "hostport/"
+"""Prefix under which a host port counts as a resource that every node has one of."""
+
 Scope = Literal["gang", "group", "pp", "tp"]
 SCOPES: tuple[Scope, ...] = ("gang", "group", "pp", "tp")
 """Scopes of a constraint, from the whole gang down to one tensor-parallel group."""
@@ -125,6 +128,11 @@ class PodShape:
         """The request for one resource, 0 when there is none."""
         return dict(self.requests).get(resource, 0)
 
+    @property
+    def demand(self) -> tuple[tuple[str, int], ...]:
+        """Everything that a node has only so much of: the requests, and every host port once."""
+        return (*self.requests, *((HOST_PORT + port, 1) for port in self.host_ports))
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -149,7 +157,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """The facts about one pod that scheduling needs; decoded once, at the edge."""
+    """The facts about one pod that scheduling needs; decoded once, at the edge.
+
+    `created` is the API server's time stamp (RFC 3339, UTC), whose text sorts by time.
+    """
 
     key: PodKey
     uid: str
@@ -166,6 +177,7 @@ class Pod:
     priority: int = 0
     phase: str = "Pending"
     deleting: bool = False
+    created: str = ""
     resource_version: str = ""
 
     @property

@@ -174,6 +174,7 @@ def _pod(obj: structs.PodObject) -> Pod:
         priority=spec.priority or 0,
         phase=status.phase or "Pending",
         deleting=meta.deletion_timestamp is not None,
+        created=meta.creation_timestamp or "",
         resource_version=meta.resource_version or "",
     )
 

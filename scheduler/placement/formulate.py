@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.model import Constraint, Gang, InvalidField, InvalidInput, NodeName, PodShape, Scope
+from scheduler.devices import gpus_of, is_gpu
+from scheduler.model import HOST_PORT, Constraint, Gang, InvalidField, InvalidInput, NodeName, PodShape, Scope
 from scheduler.placement.objective import terms_of
 from scheduler.placement.problem import (
     NODE,
@@ -25,7 +26,6 @@ from scheduler.placement.tree import tree_form
 from topology.model import Partition
 
 NVLINK, LEAF = "nvlink", "leaf"
-GPU_SUFFIXES = ("/gpu", "/gaudi", "/xe", "/i915")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,16 +46,6 @@ class View:
     index: Callable[[NodeName], int]
 
 
-def gpus_of(shape: PodShape) -> int:
-    """GPUs that one pod asks for, over every known kind of device."""
-    return sum(amount for name, amount in shape.requests if is_gpu(name))
-
-
-def is_gpu(resource: str) -> bool:
-    """True for the extended resources that stand for whole accelerators or their slices."""
-    return resource.endswith(GPU_SUFFIXES) or resource.startswith("nvidia.com/mig-")
-
-
 def formulate(gang: Gang, view: View) -> PlacementProblem:
     """The placement problem of a complete gang. Raises InvalidInput for an unknown level
     or a segment size that does not divide the gang."""
@@ -65,8 +55,8 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
     cluster = Cluster(
         names=view.names,
         resources=resources,
-        free=_widened(view.free, len(resources)),
-        total=_widened(view.total, len(resources)),
+        free=_widened(view.free, resources),
+        total=_widened(view.total, resources),
         usable=view.usable,
         partitions=view.partitions,
     )
@@ -87,19 +77,20 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
 
 
 def _all_resources(view: View, shapes: Sequence[PodShape]) -> tuple[str, ...]:
-    asked = sorted({name for shape in shapes for name, _ in shape.requests} - set(view.resources))
+    asked = sorted({name for shape in shapes for name, _ in shape.demand} - set(view.resources))
     return (*view.resources, *asked)
 
 
-def _widened(rows: Int64, count: int) -> Int64:
-    """Rows of zeros for resources that no node has."""
-    if rows.shape[0] == count:
+def _widened(rows: Int64, resources: tuple[str, ...]) -> Int64:
+    """Rows for resources that no node names: none anywhere, but every node has every host port once."""
+    more = [int(name.startswith(HOST_PORT)) for name in resources[rows.shape[0] :]]
+    if not more:
         return rows
-    return np.vstack([rows, np.zeros((count - rows.shape[0], rows.shape[1]), dtype=np.int64)])
+    return np.vstack([rows, np.repeat(np.array(more, dtype=np.int64)[:, None], rows.shape[1], axis=1)])
 
 
 def _demand(shape: PodShape, resources: tuple[str, ...], view: View) -> ShapeDemand:
-    asked = dict(shape.requests)
+    asked = dict(shape.demand)
     now, ever = view.masks(shape)
     return ShapeDemand(np.array([asked.get(name, 0) for name in resources], dtype=np.int64), now, ever)
 
