@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from scheduler.devices import is_gpu
 from scheduler.eligibility import ineligible
 from scheduler.model import HOST_PORT, GangKey, Node, NodeName, Pod, PodShape
 from scheduler.placement.problem import Bool, Int64
@@ -109,6 +110,16 @@ class Ledger:
             self._index = {NodeName(name): at for at, (_, name) in enumerate(self._order)}
         return self._index[name]
 
+    def clone(self) -> Ledger:
+        """An independent copy, to try things on."""
+        other = Ledger()
+        other.nodes = dict(self.nodes)
+        other.holds = {owner: replace(hold, pods=dict(hold.pods)) for owner, hold in self.holds.items()}
+        other._running = dict(self._running)
+        other._resources = list(self._resources)
+        other._rebuild()
+        return other
+
     def upsert_nodes(self, nodes: Iterable[Node]) -> None:
         """Many nodes at once, in one pass over everything when most are new."""
         nodes = list(nodes)
@@ -122,7 +133,7 @@ class Ledger:
         self._rebuild()
 
     def upsert_node(self, node: Node) -> bool:
-        """Add a node or take over its new capacity, taints, labels and condition; True when that changed it."""
+        """Add a node or take over what changed of it; True when that was something."""
         old = self.nodes.get(node.name)
         if old == node:
             return False
@@ -229,6 +240,14 @@ class Ledger:
             for node in nodes
             if node in touched and node in self.nodes and not self._room(node, shape, held=True)
         ]
+
+    def fullness(self, nodes: Iterable[str]) -> list[int]:
+        """0 (empty) to 10 (full) per node, by its devices, else by its CPU; what is held counts as used."""
+        rows = [at for name, at in self._row_of.items() if is_gpu(name)] or [self._row_of["cpu"]]
+        total = self._total[rows].sum(axis=0)
+        taken = (self._used[rows] + self._held[rows]).sum(axis=0)
+        score = np.clip(10 * taken // np.maximum(total, 1), 0, 10)
+        return [int(score[self.index(NodeName(n))]) if NodeName(n) in self.nodes else 0 for n in nodes]
 
     def overdrawn(self, node: NodeName) -> bool:
         """True when a node has less than what runs there and is held there."""

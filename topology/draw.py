@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from topology.model import Fabric
 from topology.picture import NodeUsage, picture
 from topology.svg import svg
+from topology.text import text
 
-__all__ = ["NodeUsage", "draw_svg"]
+__all__ = ["NodeUsage", "draw_svg", "draw_text"]
 
 
 def draw_svg(fabric: Fabric, usage: Mapping[str, NodeUsage]) -> str:
     """The fabric as an SVG document: a box per domain, a cell per node, a colour per gang."""
     return svg(picture(fabric, usage))
+
+
+def draw_text(fabric: Fabric, usage: Mapping[str, NodeUsage], *, width: int = 100) -> str:
+    """The fabric in characters: a line per rack, a letter per gang."""
+    return text(picture(fabric, usage), width=width)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import groupby
+from typing import NamedTuple
 
 from topology.colours import OTHER_PODS, colour
 from topology.layout import Placed, Scale, arrange, header_texts, scale_for, text_width
@@ -31,18 +32,21 @@ def svg(drawn: Picture) -> str:
     """The picture as one SVG document; equal pictures give equal text."""
     scale = scale_for(len(drawn.cells))
     body = arrange(drawn.root, scale).shifted(_MARGIN, _TOP)
-    classes: dict[Owner, str] = {
-        name: f"g{at}" for at, (name, _) in enumerate(drawn.gangs) if name != OTHER
-    } | {OTHER: "o"}
+    classes: dict[Owner, str] = {OTHER: "o"}
+    classes |= {name: f"g{at}" for at, (name, _) in enumerate(drawn.gangs) if name != OTHER}
     width = max(body.x + body.width + _MARGIN, _LEAST_WIDTH, text_width(drawn.headline, 16) + 2 * _MARGIN)
     foot = body.y + body.height + 24
     legend, height = _legend(drawn, classes, foot, width)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_n(width)} {_n(height)}" '
-        f'width="{_n(width)}" height="{_n(height)}" role="img" aria-label="{_text(drawn.headline)}">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_n(width)} {_n(height)}" '
+            f'width="{_n(width)}" height="{_n(height)}" role="img" aria-label="{_text(drawn.headline)}">'
+        ),
         _definitions(drawn, scale),
-        f'<rect x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12" '
-        f'fill="#fcfdfe" stroke="#dde4ec"/>',
+        (
+            f'<rect x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12" '
+            f'fill="#fcfdfe" stroke="#dde4ec"/>'
+        ),
         f'<text class="h" x="{_MARGIN}" y="31">{_text(drawn.headline)}</text>',
         *_things(body, scale, classes),
         *legend,
@@ -92,23 +96,34 @@ def _cell(placed: Placed, cell: Cell, scale: Scale, classes: dict[Owner, str]) -
     if named:
         name = _fitted(cell.name, placed.width, 8.5, keep_end=True)
         head = f'<text class="n" x="{_n(placed.x)}" y="{_n(placed.y + 8.5)}">{_text(name)}</text>'
-    x, y, width, height = placed.x, placed.y + named, placed.width, placed.height - named
+    area = Area(placed.x, placed.y + named, placed.width, placed.height - named)
     if not cell.owners:
-        shown = f'<rect class="{"x" if cell.unusable else "e"}" {_rect(x, y, width, height)} rx="2"/>'
-    elif width >= 27:
-        shown = "".join(_gpus(cell, x, y, width, height, classes))
+        shown = f'<rect class="{"x" if cell.unusable else "e"}" {_rect(*area)} rx="2"/>'
+    elif area.width >= 27:
+        shown = "".join(_gpus(cell, area, classes))
     else:
-        shown = "".join(_bar(cell, x, y, width, height, classes))
-    edge = f'<rect class="u" {_rect(x - 1, y - 1, width + 2, height + 2)} rx="2"/>' if cell.unusable else ""
+        shown = "".join(_bar(cell, area, classes))
+    edge = f'<rect class="u" {_rect(*area.wider(1))} rx="2"/>' if cell.unusable else ""
     return f"<g>{head}{shown}{edge}<title>{_text(_told(cell))}</title></g>"
 
 
-def _gpus(
-    cell: Cell, x: float, y: float, width: float, height: float, classes: dict[Owner, str]
-) -> Iterator[str]:
+class Area(NamedTuple):
+    """A rectangle in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def wider(self, by: float) -> Area:
+        return Area(self.x - by, self.y - by, self.width + 2 * by, self.height + 2 * by)
+
+
+def _gpus(cell: Cell, area: Area, classes: dict[Owner, str]) -> Iterator[str]:
     """A square per GPU, in one row up to four and in two above."""
     rows = 1 if len(cell.owners) <= 4 else 2
     columns = -(-len(cell.owners) // rows)
+    x, y, width, height = area
     gap = 2 if width > 40 else 1
     across, down = (width + gap) / columns, (height + gap) / rows
     for at, owner in enumerate(cell.owners):
@@ -116,15 +131,15 @@ def _gpus(
         yield f'<rect class="{_class(cell, owner, classes)}" {place} rx="{gap}"/>'
 
 
-def _bar(
-    cell: Cell, x: float, y: float, width: float, height: float, classes: dict[Owner, str]
-) -> Iterator[str]:
+def _bar(cell: Cell, area: Area, classes: dict[Owner, str]) -> Iterator[str]:
     """A strip per owner, as wide as its share of the GPUs."""
+    x, y, width, height = area
     step = width / len(cell.owners)
     at = 0
     for owner, run in groupby(cell.owners):
         count = len(list(run))
-        yield f'<rect class="{_class(cell, owner, classes)}" {_rect(x + at * step, y, count * step, height)}/>'
+        place = _rect(x + at * step, y, count * step, height)
+        yield f'<rect class="{_class(cell, owner, classes)}" {place}/>'
         at += count
 
 
@@ -146,14 +161,15 @@ def _legend(drawn: Picture, classes: dict[Owner, str], top: float, width: float)
     """The legend below the picture, and the height of everything."""
     parts: list[str] = []
     x, y = float(_MARGIN), top
-    for style, words in _legend_entries(drawn, classes):
-        words = _fitted(words, width - 2 * _MARGIN - 20, _LEGEND_FONT)
+    for style, full in _legend_entries(drawn, classes):
+        words = _fitted(full, width - 2 * _MARGIN - 20, _LEGEND_FONT)
         wide = 17 + text_width(words, _LEGEND_FONT) + 14
         if x > _MARGIN and x + wide - 14 > width - _MARGIN:
             x, y = float(_MARGIN), y + 20
         chip = f'<rect class="{style}" {_rect(x, y - 10, 12, 12)} rx="2.5"/>' if style else ""
         parts.append(
-            f'{chip}<text class="m" font-size="{_LEGEND_FONT}" x="{_n(x + 17)}" y="{_n(y)}">{_text(words)}</text>'
+            f'{chip}<text class="m" font-size="{_LEGEND_FONT}" x="{_n(x + 17)}" y="{_n(y)}">'
+            f"{_text(words)}</text>"
         )
         x += wide
     return parts, y + 20

@@ -26,7 +26,7 @@ from scheduler.model import (
     PodKey,
     Taint,
 )
-from scheduler.workloads.keys import kept
+from scheduler.workloads.keys import kept, looks_like_gang
 
 Kind = Literal["Node", "Pod", "PodGroup"]
 Item = Node | Pod | PodGroup
@@ -165,7 +165,7 @@ def _pod(obj: structs.PodObject) -> Pod:
         labels=kept(meta.labels or {}),
         annotations=kept(meta.annotations or {}),
         owner=_owner(meta),
-        containers=() if spec.node_name else _containers(spec),
+        containers=_containers(spec) if _readable(obj) else (),
         pod_group=(group.pod_group_name if group else None) or None,
         node=NodeName(spec.node_name) if spec.node_name else None,
         nominated=NodeName(status.nominated_node_name) if status.nominated_node_name else None,
@@ -177,6 +177,13 @@ def _pod(obj: structs.PodObject) -> Pod:
         created=meta.creation_timestamp or "",
         resource_version=meta.resource_version or "",
     )
+
+
+def _readable(obj: structs.PodObject) -> bool:
+    """Whether somebody may read the engine's settings: gang members, and pods without a node."""
+    if not obj.spec.node_name or obj.spec.scheduling_group:
+        return True
+    return looks_like_gang(obj.metadata.labels or {}) or looks_like_gang(obj.metadata.annotations or {})
 
 
 def _owner(meta: structs.Meta) -> Owner | None:

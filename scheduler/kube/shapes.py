@@ -9,6 +9,8 @@ from scheduler import quantity
 from scheduler.kube.structs import Amounts, ContainerSpec, Expression, PodSpec, Resources
 from scheduler.model import InvalidField, InvalidInput, NodeTerm, PodShape, Requirement, Toleration
 
+GANG_MARKER = "lockstep.scheduling/gang"
+
 _POD_LEVEL = ("cpu", "memory", "hugepages-")
 """Resources that a pod may request as a whole (spec.resources); all others are per container."""
 
@@ -51,6 +53,7 @@ def _requests(spec: PodSpec, *, owner: str) -> dict[str, int]:
     pod_level = _effective(spec.resources, owner=owner, field="spec.resources", inner=total)
     total |= {name: amount for name, amount in pod_level.items() if name.startswith(_POD_LEVEL)}
     _add(total, amounts(spec.overhead, owner=owner, field="spec.overhead"))
+    total.pop(GANG_MARKER, None)  # kube-scheduler's reason to ask us; no node has it
     total["pods"] = total.get("pods", 0) + 1
     return {name: min(amount, quantity.MAX) for name, amount in total.items() if amount}
 

@@ -1,0 +1,117 @@
+"""`lockstep serve`: builds the real collaborators and runs them together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+
+from aiohttp import web
+
+from scheduler.config import Config
+from scheduler.engine.engine import Write
+from scheduler.engine.plans import Slot
+from scheduler.extender.server import application
+from scheduler.feeds import GroupFeed, NodeFeed, PodFeed
+from scheduler.kube import writes
+from scheduler.kube.client import Access, ApiClient
+from scheduler.kube.reflector import Reflector
+from scheduler.model import NodeName, PodKey
+from scheduler.service import Service
+
+log = logging.getLogger(__name__)
+
+
+class LiveCluster:
+    """An API server: three reflectors for reading, and the two writes."""
+
+    def __init__(self, client: ApiClient, service: Service, *, config: Config) -> None:
+        self._client, self._stale_s = client, config.service.stale_s
+        self._in_flight = asyncio.Semaphore(config.service.writes_in_flight)
+        self.reflectors = (
+            Reflector(client, "Node", NodeFeed(service)),
+            Reflector(client, "PodGroup", GroupFeed(service), optional=True),
+            Reflector(client, "Pod", PodFeed(service)),
+        )
+
+    def not_ready(self) -> list[str]:
+        """One sentence per kind that has not been read yet."""
+        return [
+            f"{one.kind}s are not read yet{': ' + one.error if one.error else ''}"
+            for one in self.reflectors
+            if not one.synced.is_set()
+        ]
+
+    def stale(self) -> str:
+        """Which watch has been down for how long, once that is too long."""
+        for one in self.reflectors:
+            if one.synced.is_set() and one.silent_s() > self._stale_s and not one.absent:
+                return f"the watch of {one.kind}s has been down for {one.silent_s():.0f} s: {one.error}"
+        return ""
+
+    async def let_through(self, write: Write) -> writes.Outcome:
+        """Nominate, annotate and lift the gate of one member."""
+        place = _place(write.slot, write.plan)
+        attempt = partial(writes.let_through, self._client, place, gated=write.gated, nominate=write.nominate)
+        async with self._in_flight:
+            return await writes.repeat(attempt)
+
+    async def bind(
+        self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str
+    ) -> writes.Outcome:
+        """Write one Binding, again while that can help."""
+        place = _place(slot, plan) if slot else None
+        attempt = partial(writes.bind, self._client, place, pod=pod, uid=uid, node=node)
+        return await writes.repeat(attempt)
+
+
+def _place(slot: Slot, plan: str) -> writes.Place:
+    return writes.Place(slot.pod, slot.uid, slot.node, plan, slot.rank)
+
+
+async def serve(config: Config, access: Access) -> None:
+    """Run until SIGTERM or SIGINT; every task's failure ends the service."""
+    service = Service(config)
+    async with ApiClient(access) as client, _listening(config, service) as address:
+        cluster = LiveCluster(client, service, config=config)
+        service.connect(cluster)
+        log.info("listening on %s, reading %s", address, access.url)
+        gc.freeze()  # what is loaded by now lives as long as the process
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        tasks = [asyncio.create_task(one.run()) for one in cluster.reflectors]
+        tasks += [asyncio.create_task(service.run()), asyncio.create_task(_until(stop))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
+    log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def _listening(config: Config, service: Service) -> AsyncIterator[str]:
+    runner = web.AppRunner(application(service), access_log=None, keepalive_timeout=300)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.service.address, config.service.port, backlog=1024)
+        await site.start()
+        yield f"http://{config.service.address}:{_port(runner)}"
+    finally:
+        await runner.cleanup()
+
+
+def _port(runner: web.AppRunner) -> int:
+    return int(runner.addresses[0][1])

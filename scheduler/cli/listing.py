@@ -1,0 +1,139 @@
+"""`lockstep gangs` and `lockstep explain`: from the running service, or from a snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from scheduler.cli.exits import BAD_INPUT, NOT_NOW, YES, of_verdicts
+from scheduler.cli.output import Format, age, clean, columns, emit
+from scheduler.cli.planning import print_decision
+from scheduler.model import GangKey, InvalidField, InvalidInput
+
+Document = dict[str, Any]
+
+_RUNNING = ("bound", "reserved", "committing")
+
+
+@dataclass(frozen=True, slots=True)
+class Gangs:
+    """Where gangs are read from."""
+
+    server: str
+    snapshots: Sequence[str]
+    config: str | None
+
+    def rows(self) -> list[Document]:
+        """One line per gang."""
+        if not self.snapshots:
+            found: list[Document] = _get(self.server, "/v1/gangs")["gangs"]
+            return found
+        from scheduler.cli import offline  # noqa: PLC0415
+
+        return offline.rows(self.snapshots, self.config)
+
+    def detail(self, named: str) -> Document | None:
+        """Everything about one gang; None when there is none of that name."""
+        namespace, _, name = named.partition("/")
+        if self.snapshots:
+            from scheduler.cli import offline  # noqa: PLC0415
+
+            return offline.detail(self.snapshots, self.config, GangKey(namespace, name))
+        try:
+            return _get(self.server, f"/v1/gangs/{quote(namespace, safe='')}/{quote(name, safe='')}")
+        except FileNotFoundError:
+            return None
+
+
+def gangs(source: Gangs, *, namespace: str | None, output: Format) -> int:
+    """List the gangs of a namespace, or of all with None; the exit code."""
+    rows = [row for row in source.rows() if namespace in (None, row["gang"].split("/")[0])]
+    document = {"schema": "lockstep.gangs/v1", "gangs": rows}
+    emit(
+        document,
+        output,
+        table=lambda wide: _table(rows, namespace, wide=wide),
+        names=lambda: [row["gang"] for row in rows],
+    )
+    return YES
+
+
+def _table(rows: list[Document], namespace: str | None, *, wide: bool) -> None:
+    if not rows:
+        print("No gangs found." if namespace is None else f"No gangs found in {namespace} namespace.")
+        return
+    heads = ["GANG", "STATE", "PODS", "GPUS", "WHERE", "SINCE", "REASON"]
+    cells = [
+        [
+            row["gang"] if namespace is None else row["gang"].split("/", 1)[1],
+            row["state"],
+            f"{row['pods']['bound']}/{row['pods']['wanted']}",
+            str(row["gpus"]),
+            row["where"] or "-",
+            age(row["since_s"]),
+            row["reason"] or "-",
+        ]
+        for row in rows
+    ]
+    if not wide:
+        cells = [[*line[:-1], _short(line[-1])] for line in cells]
+    columns(heads, cells)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def explain(source: Gangs, named: str, *, output: Format) -> int:
+    """Everything about one gang; the exit code says where it stands."""
+    found = source.detail(named)
+    if found is None:
+        wanted = "a gang that exists: `lockstep gangs -A` lists them"
+        raise InvalidInput(InvalidField("command line", "gang", named, wanted))
+    emit(found, output, table=lambda wide: _explain(found, wide=wide), names=lambda: [named])
+    if found["state"] in _RUNNING:
+        return YES
+    if found["state"] == "invalid":
+        return BAD_INPUT
+    decision = found.get("decision")
+    refused = decision and decision["verdict"] in ("blocked", "impossible")
+    return of_verdicts([decision["verdict"]]) if decision and refused else NOT_NOW
+
+
+def _explain(found: Document, *, wide: bool) -> None:
+    pods = found["pods"]
+    print(f"{clean(found['gang'])}: {found['state']} for {age(found['since_s'])}")
+    print(f"pods: {pods['present']} of {pods['wanted']} exist, {pods['bound']} bound; {found['gpus']} GPUs")
+    decision = found.get("decision")
+    if decision and decision.get("shape"):
+        shape = decision["shape"]
+        sizes = ", ".join(f"{key} {shape[key]}" for key in ("tp", "pp", "dp", "ep") if shape.get(key))
+        print(f"shape: {sizes or 'no parallelism known'}; recognised by {decision['source']}")
+        for size, where in shape.get("sources", {}).items():
+            print(f"  {size}: {clean(where)}")
+    if found["where"]:
+        print(f"where: {clean(found['where'])}")
+    if found["reason"] and not (decision and decision.get("reason")):
+        print(f"reason: {clean(found['reason'])}")
+    if decision and found["state"] not in ("forming", "degraded"):
+        print(f"decision: {decision['verdict']}, {decision['proof']}")
+        print_decision(decision, wide=wide)
+
+
+def _get(server: str, path: str) -> Document:
+    try:
+        with urlopen(server.rstrip("/") + path, timeout=10) as reply:
+            found: Document = json.load(reply)
+            return found
+    except HTTPError as error:
+        if error.code == 404:
+            raise FileNotFoundError(path) from error
+        raise InvalidInput(InvalidField("service", "server", server, f"it answered {error.code}")) from error
+    except (URLError, ValueError, OSError) as error:
+        wanted = "the address of a running `lockstep serve` (--server or LOCKSTEP_SERVER), or --snapshot FILE"
+        raise InvalidInput(InvalidField("command line", "server", server, wanted)) from error

@@ -1,0 +1,197 @@
+"""The command line: flags and help here, the work in the module of each command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.exits import BAD_INPUT, OUR_ERROR
+from scheduler.cli.output import Format, complain
+from scheduler.model import InvalidInput
+
+app = typer.Typer(
+    name="lockstep",
+    help="Gang scheduler for GPU clusters: whole gangs, placed by the fabric, proven.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topology_app = typer.Typer(
+    help="The fabric: levels, domains, nodes.", no_args_is_help=True, rich_markup_mode=None
+)
+config_app = typer.Typer(help="The configuration file.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(topology_app, name="topology")
+app.add_typer(config_app, name="config")
+
+Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace.")]
+AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces.")]
+Output = Annotated[Format, typer.Option("-o", "--output", help="Form of the answer.")]
+Kubeconfig = Annotated[
+    str | None, typer.Option(help="Kubeconfig file; KUBECONFIG and ~/.kube/config otherwise.")
+]
+Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+ConfigFile = Annotated[str | None, typer.Option("--config", help="Lockstep's configuration file.")]
+Server = Annotated[str, typer.Option(envvar="LOCKSTEP_SERVER", help="Address of the running service.")]
+Snapshots = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--snapshot",
+        help="Answer from this file or folder, as `kubectl get nodes,pods -A -o json` prints. Repeatable.",
+    ),
+]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", help="Log level: 0 warnings, 1 decisions, 2 everything.")
+]
+
+DEFAULT_SERVER = "http://127.0.0.1:8888"
+
+
+@app.command()
+def serve(
+    config: ConfigFile = None, kubeconfig: Kubeconfig = None, context: Context = None, verbose: Verbose = 1
+) -> None:
+    """Run the scheduler extender: HTTP for kube-scheduler, metrics, and the read-only API."""
+    from scheduler.cli import serving
+
+    sys.exit(serving.serve(config=config, kubeconfig=kubeconfig, context=context, verbose=verbose))
+
+
+@app.command()
+def plan(
+    files: Annotated[
+        list[str],
+        typer.Option("-f", "--filename", help="Manifest file, folder, or - for standard input. Repeatable."),
+    ],
+    snapshot: Snapshots = None,
+    jointly: Annotated[
+        bool, typer.Option(help="All gangs as one batch, whose order does not matter.")
+    ] = False,
+    namespace: Namespace = "default",
+    output: Output = Format.TABLE,
+    config: ConfigFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Where would these manifests go, now? Else: why not, and what would help.
+
+    Exit code: 0 placed; 2 bad input; 3 does not fit now; 4 can never fit on these nodes; 5 stale data.
+    """
+    from scheduler.cli import planning
+    from scheduler.cli.sources import Source
+
+    source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
+    sys.exit(planning.plan(files, source, jointly=jointly, namespace=namespace, output=output))
+
+
+@app.command()
+def gangs(
+    namespace: Namespace = "default",
+    all_namespaces: AllNamespaces = False,
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+    snapshot: Snapshots = None,
+    config: ConfigFile = None,
+) -> None:
+    """List gangs: state, size, where, since when, and why not."""
+    from scheduler.cli import listing
+
+    sys.exit(
+        listing.gangs(
+            listing.Gangs(server, snapshot or [], config),
+            namespace=None if all_namespaces else namespace,
+            output=output,
+        )
+    )
+
+
+@app.command()
+def explain(
+    gang: Annotated[
+        str, typer.Argument(metavar="NAMESPACE/GANG", help="The gang; `default/` may be left out.")
+    ],
+    namespace: Namespace = "default",
+    output: Output = Format.TABLE,
+    server: Server = DEFAULT_SERVER,
+    snapshot: Snapshots = None,
+    config: ConfigFile = None,
+) -> None:
+    """Why a gang is where it is, or why it is not placed.
+
+    Exit code: 0 placed or running; 2 invalid; 3 not now; 4 never on these nodes.
+    """
+    from scheduler.cli import listing
+
+    named = gang if "/" in gang else f"{namespace}/{gang}"
+    sys.exit(listing.explain(listing.Gangs(server, snapshot or [], config), named, output=output))
+
+
+@topology_app.command("show")
+def topology_show(
+    snapshot: Snapshots = None,
+    output: Output = Format.TABLE,
+    config: ConfigFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """The fabric as a tree, with free and total GPUs, and what is odd about the labels."""
+    from scheduler.cli import fabric
+    from scheduler.cli.sources import Source
+
+    sys.exit(
+        fabric.show(Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context), output)
+    )
+
+
+@topology_app.command("draw")
+def topology_draw(
+    snapshot: Snapshots = None,
+    svg: Annotated[str | None, typer.Option(help="Write an SVG picture to this file.")] = None,
+    width: Annotated[int, typer.Option(help="Columns of the picture in characters.", min=40, max=400)] = 100,
+    config: ConfigFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """The fabric as a picture: who uses which GPUs; in characters, or as SVG."""
+    from scheduler.cli import fabric
+    from scheduler.cli.sources import Source
+
+    source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
+    sys.exit(fabric.draw(source, svg=svg, width=width))
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[str, typer.Argument(help="The configuration file.")], output: Output = Format.TABLE
+) -> None:
+    """Check a configuration file; every fault with its line and what would be right."""
+    from scheduler.cli import configuration
+
+    sys.exit(configuration.check(file, output))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from scheduler.version import version as installed
+
+    print(f"lockstep {installed()}")
+
+
+def main() -> None:
+    """Entry point: bad input is told on standard error, never as a traceback."""
+    try:
+        app(prog_name="kubectl lockstep" if "kubectl-" in os.path.basename(sys.argv[0]) else "lockstep")  # noqa: PTH119
+    except InvalidInput as error:
+        for fault in error.faults:
+            complain(str(fault))
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OUR_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,44 @@
+"""The service's own engine on a snapshot: what would it say of the gangs in it?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler import manifests
+from scheduler.config import load_config
+from scheduler.engine.engine import Engine
+from scheduler.engine.facts import GroupSeen, NodesSeen, PodSeen
+from scheduler.model import GangKey
+from scheduler.placement.place import place
+from scheduler.show import gang_detail, gang_row
+
+
+def rows(snapshots: Sequence[str], config: str | None) -> list[dict[str, Any]]:
+    """One line per gang of the snapshot."""
+    engine = _engine(snapshots, config)
+    fabric = engine.world.fabric
+    return [gang_row(engine.gangs[key], fabric, now_s=0.0) for key in sorted(engine.gangs)]
+
+
+def detail(snapshots: Sequence[str], config: str | None, key: GangKey) -> dict[str, Any] | None:
+    """Everything about one gang of the snapshot; None when it is not there."""
+    engine = _engine(snapshots, config)
+    record = engine.gangs.get(key)
+    return gang_detail(record, engine.world.fabric, now_s=0.0) if record else None
+
+
+def _engine(snapshots: Sequence[str], config: str | None) -> Engine:
+    found = manifests.snapshot(manifests.load(snapshots))
+    engine = Engine(levels=load_config(config).levels)
+    engine.observe(NodesSeen(tuple(found.nodes)))
+    for group in found.pod_groups:
+        engine.observe(GroupSeen(group))
+    for pod in found.pods:
+        engine.observe(PodSeen(pod))
+    while (request := engine.next_request(0.0)) is not None:
+        started = time.perf_counter()
+        answer = place(request.problem)
+        engine.settle(request, answer, now_s=0.0, time_ms=(time.perf_counter() - started) * 1000)
+    return engine

@@ -1,0 +1,71 @@
+"""How answers are printed: tables for people, JSON, YAML or names for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+
+class Format(StrEnum):
+    """Values of -o."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+def emit(
+    document: dict[str, Any] | list[Any],
+    form: Format,
+    *,
+    table: Callable[[bool], None],
+    names: Callable[[], Sequence[str]],
+) -> None:
+    """Print a document in one form; `table` is told whether it may be wide."""
+    match form:
+        case Format.JSON:
+            print(json.dumps(document, indent=2, ensure_ascii=False))
+        case Format.YAML:
+            import yaml  # noqa: PLC0415
+
+            print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), end="")
+        case Format.NAME:
+            for name in names():
+                print(name)
+        case _:
+            table(form is Format.WIDE)
+
+
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table as kubectl prints it: capital heads, three spaces between columns, nothing cut off."""
+    if not rows:
+        return
+    cells = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(len(head), *(len(row[at]) for row in cells)) for at, head in enumerate(heads)]
+    for row in [list(heads), *cells]:
+        line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(line.rstrip())
+
+
+def clean(text: str) -> str:
+    """Text from the cluster without anything that could steer a terminal."""
+    return "".join(c if c.isprintable() or c == " " else "?" for c in text)
+
+
+def age(seconds: float) -> str:
+    """A duration as kubectl writes it."""
+    whole = int(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if whole >= 2 * size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    print(f"error: {message}", file=sys.stderr)

@@ -1,0 +1,100 @@
+"""`lockstep plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler import manifests
+from scheduler.cli.exits import of_verdicts
+from scheduler.cli.output import Format, clean, columns, complain, emit
+from scheduler.cli.sources import Source
+from scheduler.model import InvalidField, InvalidInput
+from scheduler.placement.problem import Limits
+from scheduler.whatif import plan_document
+
+Report = dict[str, Any]
+
+
+def plan(files: Sequence[str], source: Source, *, jointly: bool, namespace: str, output: Format) -> int:
+    """Place the gangs of some manifests on the cluster as it is; the exit code."""
+    expanded = manifests.workloads(manifests.load(files), namespace=namespace)
+    if not expanded.pods and not expanded.faults:
+        wanted = "at least one pod or workload"
+        raise InvalidInput(InvalidField(", ".join(files), "documents", "none", wanted))
+    reading = source.read()
+    for warning in expanded.warnings:
+        complain(f"note: {warning}")
+    document = plan_document(
+        reading.world,
+        pods=expanded.pods,
+        groups=(*reading.groups, *expanded.pod_groups),
+        running=[pod for pod in reading.pods if pod.node is not None],
+        faults=expanded.faults,
+        limits=Limits(),
+    )
+    gangs: list[Report] = document["gangs"]
+    emit(
+        document,
+        output,
+        table=lambda wide: _table(document, wide=wide),
+        names=lambda: [gang["gang"] for gang in gangs],
+    )
+    return of_verdicts(gang["verdict"] for gang in gangs)
+
+
+def _table(document: Report, *, wide: bool) -> None:
+    snapshot = document["snapshot"]
+    print(
+        f"{snapshot['nodes']} nodes ({snapshot['ready']} ready), "
+        f"{snapshot['free_gpus']} of {snapshot['gpus']} GPUs free\n"
+    )
+    gangs: list[Report] = document["gangs"]
+    columns(
+        ("GANG", "VERDICT", "PROOF", "PODS", "GPUS", "TP", "PP", "DP", "WHERE"),
+        [_row(gang) for gang in gangs],
+    )
+    for gang in gangs:
+        print_decision(gang, wide=wide)
+
+
+def _row(gang: Report) -> tuple[str, ...]:
+    shape = gang.get("shape", {})
+    numbers = [str(shape.get(key) or "-") for key in ("pods", "gpus", "tp", "pp", "dp")]
+    return (gang["gang"], gang["verdict"], gang["proof"], *numbers, _where(gang))
+
+
+def _where(gang: Report) -> str:
+    levels = gang.get("levels", {})
+    parts = []
+    for level, used in levels.items():
+        least = "" if used["used"] == used["least"] else f" (least {used['least']})"
+        parts.append(f"{used['used']} {level}{least}")
+    return ", ".join(parts)
+
+
+def print_decision(gang: Report, *, wide: bool) -> None:
+    """The reason of a refusal, or with `wide` every pod's place and the objective."""
+    reason = gang.get("reason")
+    if reason:
+        print(f"\n{clean(gang['gang'])}: {clean(reason['message'])}  [{reason['code']}]")
+        for fact in reason["blocking"]:
+            print(f"  - {clean(fact['fact'])}")
+        for fix in reason["fixes"]:
+            print(f"  fix: {clean(fix['change'])}{'' if fix['verified'] else ' (not verified)'}")
+    for note in gang.get("notes", ()):
+        print(f"\n{clean(gang['gang'])}: note: {clean(note)}")
+    if wide and gang.get("pods"):
+        print()
+        levels = list(gang["pods"][0]["domains"])
+        columns(
+            ("POD", "RANK", "NODE", *(level.upper() for level in levels)),
+            [
+                (pod["pod"], str(pod["rank"]), pod["node"], *(pod["domains"][level] for level in levels))
+                for pod in gang["pods"]
+            ],
+        )
+        terms = [term for term in gang["objective"] if term["value"] or term["bound"]]
+        print(
+            "objective (value/bound): " + ", ".join(f"{t['term']} {t['value']}/{t['bound']}" for t in terms)
+        )

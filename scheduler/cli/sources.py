@@ -1,0 +1,80 @@
+"""Where a command reads the cluster from: snapshot files, or a live API server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler import manifests
+from scheduler.cli.output import complain
+from scheduler.config import load_config
+from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
+from scheduler.kube.objects import Item, Kind, decode_list
+from scheduler.kube.reflector import PATHS
+from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
+from scheduler.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A cluster at one moment, and what of it could not be read."""
+
+    world: World
+    pods: tuple[Pod, ...]
+    groups: tuple[PodGroup, ...]
+    faults: tuple[InvalidField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Snapshot files, else the cluster of a kubeconfig."""
+
+    snapshots: Sequence[str]
+    config: str | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+
+    def read(self) -> Reading:
+        """Nodes, pods and pod groups as a world; raises InvalidInput, also when there is no cluster."""
+        configured = load_config(self.config)
+        if self.snapshots:
+            found = manifests.snapshot(manifests.load(self.snapshots))
+            items: tuple[Item, ...] = (*found.nodes, *found.pods, *found.pod_groups)
+            faults = tuple(found.faults)
+        else:
+            items, faults = self._live()
+        pods = tuple(item for item in items if isinstance(item, Pod))
+        world = World(configured.levels)
+        world.upsert_nodes(item for item in items if isinstance(item, Node))
+        for pod in pods:
+            world.ledger.observe_pod(pod)
+        for fault in faults:
+            complain(f"left out: {fault}")
+        return Reading(world, pods, tuple(item for item in items if isinstance(item, PodGroup)), faults)
+
+    def _live(self) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
+        try:
+            access = load_access(kubeconfig=self.kubeconfig, context=self.context)
+            return asyncio.run(_list_all(access))
+        except (NoAccess, Unclear) as error:
+            wanted = "a cluster that answers, or --snapshot FILE"
+            raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
+
+
+async def _list_all(access: Access) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
+    items: list[Item] = []
+    faults: list[InvalidField] = []
+    kinds: tuple[Kind, ...] = ("Node", "Pod", "PodGroup")
+    async with ApiClient(access) as client:
+        for kind in kinds:
+            reply = await client.request("GET", PATHS[kind], timeout_s=120)
+            if reply.status in (403, 404) and kind == "PodGroup":
+                continue
+            if not reply.ok:
+                text = reply.body.decode(errors="replace")[:200]
+                raise Unclear(f"GET {PATHS[kind]}: {reply.status} {text}")
+            found = decode_list(reply.body, kind)
+            items += found.items
+            faults += found.faults
+    return tuple(items), tuple(faults)

@@ -1,0 +1,209 @@
+"""The configuration file: read once, checked whole, every error with its line and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scheduler.model import InvalidField, InvalidInput
+from topology.model import FabricSpec, InvalidTopology
+from topology.sources.configured import configured
+
+API_VERSION = "lockstep.scheduling/v1alpha1"
+KIND = "LockstepConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """Where the service listens and how long things may take (seconds).
+
+    `http_timeout_s` must be that of the extender's entry in the scheduler's configuration:
+    a Binding is held back at most half of it. `lease_s`: how long a reservation outlives the
+    last sign of its gang. `stale_s`: silence of a watch after which nothing new is planned.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = 8888
+    http_timeout_s: int = 20
+    lease_s: int = 60
+    stale_s: int = 30
+    solver_s: int = 10
+    writes_in_flight: int = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A valid configuration; `levels` is None when the fabric is to be detected from labels."""
+
+    levels: FabricSpec | None = None
+    service: ServiceConfig = ServiceConfig()
+    source: str = "defaults"
+
+
+def load_config(path: str | None) -> Config:
+    """The configuration in a file, or the defaults without one. Raises InvalidInput with every fault."""
+    if path is None:
+        return Config()
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(InvalidField(path, "file", path, f"a readable file ({reason})")) from error
+    return parse_config(text, name=path)
+
+
+def parse_config(text: str, *, name: str) -> Config:
+    """The configuration in a text; `name` stands for it in errors."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise InvalidInput(InvalidField(where, "file", "", f"YAML ({problem})")) from error
+    reader = _Reader(name)
+    config = reader.config(root)
+    if reader.faults:
+        raise InvalidInput(*reader.faults)
+    return config
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Walks the YAML nodes, which know their lines."""
+
+    name: str
+    faults: list[InvalidField] = field(default_factory=list)
+
+    def config(self, root: yaml.Node | None) -> Config:
+        known = ("apiVersion", "kind", "topology", "policies", "service")
+        entries = self.mapping(root, "file", known)
+        self.constant(entries, "apiVersion", API_VERSION, root)
+        self.constant(entries, "kind", KIND, root)
+        levels = self.topology(entries.get("topology"))
+        service = self.service(entries.get("service"))
+        if entries.get("policies") is not None and not _empty(entries["policies"]):
+            self.fault(
+                entries["policies"], "policies", "", "nothing: this version has only the policy `pack`"
+            )
+        return Config(levels, service, self.name)
+
+    def topology(self, node: yaml.Node | None) -> FabricSpec | None:
+        entries = self.mapping(node, "topology", ("levels", "partitions")) if node else {}
+        if "levels" not in entries and "partitions" not in entries:
+            return None
+        levels = self.levels(entries.get("levels"), "topology.levels")
+        partitions = self.levels(entries.get("partitions"), "topology.partitions")
+        try:
+            return configured(levels, partitions)
+        except InvalidTopology as error:
+            self.fault(node, "topology", "", str(error))
+            return None
+
+    def levels(self, node: yaml.Node | None, where: str) -> tuple[tuple[str, str], ...]:
+        if node is None:
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            self.fault(node, where, _shown(node), "a list of {name, label}, coarse to fine")
+            return ()
+        found = []
+        for at, item in enumerate(node.value):
+            entries = self.mapping(item, f"{where}[{at}]", ("name", "label"))
+            texts = {key: self.text(entries, key, f"{where}[{at}]", item) for key in ("name", "label")}
+            if texts["name"] and texts["label"]:
+                found.append((texts["name"], texts["label"]))
+        return tuple(found)
+
+    def service(self, node: yaml.Node | None) -> ServiceConfig:
+        fields: Mapping[str, tuple[str, Callable[[yaml.Node, str], Any]]] = {
+            "address": ("address", self.plain),
+            "port": ("port", lambda n, w: self.whole(n, w, low=0, high=65535, unit="a port, 0 to 65535")),
+            "httpTimeout": ("http_timeout_s", self.seconds),
+            "lease": ("lease_s", self.seconds),
+            "staleAfter": ("stale_s", self.seconds),
+            "solverTime": ("solver_s", self.seconds),
+            "writesInFlight": (
+                "writes_in_flight",
+                lambda n, w: self.whole(n, w, low=1, high=512, unit="requests, 1 to 512"),
+            ),
+        }
+        if node is None:
+            return ServiceConfig()
+        entries = self.mapping(node, "service", tuple(fields))
+        values = {fields[key][0]: fields[key][1](value, f"service.{key}") for key, value in entries.items()}
+        return ServiceConfig(**{key: value for key, value in values.items() if value is not None})
+
+    def mapping(self, node: yaml.Node | None, where: str, known: tuple[str, ...]) -> dict[str, yaml.Node]:
+        """The entries of a mapping; unknown and repeated keys are faults with their line."""
+        if not isinstance(node, yaml.MappingNode):
+            if not _empty(node) or where == "file":
+                self.fault(node, where, _shown(node), f"a mapping with the keys {', '.join(known)}")
+            return {}
+        found: dict[str, yaml.Node] = {}
+        for key_node, value in node.value:
+            key = _shown(key_node)
+            if key in found:
+                self.fault(key_node, f"{where}.{key}", key, "only once")
+            elif key not in known:
+                nearest = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+                field_name = key if where == "file" else f"{where}.{key}"
+                self.fault(key_node, field_name, key, f"{hint}known keys here are {', '.join(known)}")
+            else:
+                found[key] = value
+        return found
+
+    def constant(
+        self, entries: Mapping[str, yaml.Node], key: str, wanted: str, root: yaml.Node | None
+    ) -> None:
+        value = _shown(entries.get(key))
+        if value != wanted:
+            self.fault(entries.get(key, root), key, value, wanted)
+
+    def text(self, entries: Mapping[str, yaml.Node], key: str, where: str, item: yaml.Node) -> str:
+        value = _shown(entries.get(key))
+        if not value or not isinstance(entries.get(key), yaml.ScalarNode):
+            self.fault(entries.get(key, item), f"{where}.{key}", value, "text, not empty")
+        return value
+
+    def plain(self, node: yaml.Node, where: str) -> str | None:
+        value = _shown(node)
+        if not isinstance(node, yaml.ScalarNode) or not value:
+            self.fault(node, where, value, "text, not empty")
+            return None
+        return value
+
+    def seconds(self, node: yaml.Node, where: str) -> int | None:
+        wanted = "whole seconds with their unit, such as 20s"
+        value = _shown(node)
+        if not value.endswith("s") or not value[:-1].isdecimal() or not 1 <= int(value[:-1]) <= 3600:
+            self.fault(node, where, value, wanted)
+            return None
+        return int(value[:-1])
+
+    def whole(self, node: yaml.Node, where: str, *, low: int, high: int, unit: str) -> int | None:
+        value = _shown(node)
+        if not value.isdecimal() or not low <= int(value) <= high:
+            self.fault(node, where, value, unit)
+            return None
+        return int(value)
+
+    def fault(self, node: yaml.Node | None, field_name: str, value: str, wanted: str) -> None:
+        line = node.start_mark.line + 1 if node is not None else 1
+        self.faults.append(InvalidField(f"{self.name}:{line}", field_name, value, wanted))
+
+
+def _empty(node: yaml.Node | None) -> bool:
+    if node is None:
+        return True
+    null = isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+    return null or (isinstance(node, yaml.MappingNode) and not node.value)
+
+
+def _shown(node: yaml.Node | None) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""

@@ -1,0 +1,446 @@
+"""The decision path: facts in, gangs planned and held, answers for the extender out.
+
+No clock, no I/O, no lock: time comes as an argument, everything runs on one
+thread. Planning itself (`place`) is called by whoever drives the engine, with a
+`Request` that is immutable, so that it may run beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+import numpy as np
+
+from scheduler.eligibility import ineligible
+from scheduler.engine.facts import (
+    Fact,
+    GroupGone,
+    GroupSeen,
+    NodeGone,
+    NodesSeen,
+    PodGone,
+    PodSeen,
+    PodUnreadable,
+)
+from scheduler.engine.members import Members
+from scheduler.engine.plans import Plan, Request, Slot, plan_of
+from scheduler.engine.roster import GangRecord
+from scheduler.engine.states import Event, State
+from scheduler.ledger import Hold
+from scheduler.model import (
+    ANNOTATION_NODE,
+    ANNOTATION_PLAN,
+    GATE,
+    GangKey,
+    InvalidInput,
+    NodeName,
+    Pod,
+)
+from scheduler.placement.check import Violation, violations
+from scheduler.placement.formulate import formulate
+from scheduler.placement.problem import Assignment, Rejection
+from scheduler.report import invalid_report, placed_report, refused_report
+from scheduler.world import World
+from topology.model import FabricSpec
+
+LEASE_S = 60.0
+
+
+class Reason(StrEnum):
+    """Why the extender says no; constant texts, because a text that changes wakes the pod at once."""
+
+    FORMING = "the gang is not complete yet"
+    PENDING = "the gang is being planned"
+    BLOCKED = "the gang does not fit now; `lockstep explain` says why"
+    INVALID = "the gang is invalid; `lockstep explain` says why"
+    ELSEWHERE = "the gang is planned on other nodes"
+    HELD = "room here is held for a gang"
+
+
+_REASON_OF = {
+    State.FORMING: Reason.FORMING,
+    State.DEGRADED: Reason.FORMING,
+    State.PENDING: Reason.PENDING,
+    State.BLOCKED: Reason.BLOCKED,
+    State.INVALID: Reason.INVALID,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a member's pod must carry before its scheduler may look at it."""
+
+    slot: Slot
+    plan: str
+    gated: bool
+    nominate: bool
+
+
+class Engine:
+    """Every gang of a cluster on its way from its first pod to its last Binding."""
+
+    def __init__(self, *, levels: FabricSpec | None = None, lease_s: float = LEASE_S) -> None:
+        self.world = World(levels)
+        self.gangs: dict[GangKey, GangRecord] = {}
+        self._lease_s = lease_s
+        self._members = Members()
+        self._dirty: dict[GangKey, None] = {}
+        self._room = 0
+
+    # -- facts ---------------------------------------------------------------------------
+
+    def observe(self, fact: Fact) -> None:
+        """Take over one fact; `refresh` draws the conclusions."""
+        match fact:
+            case NodesSeen(nodes):
+                if self.world.upsert_nodes(nodes):
+                    self._nodes_changed({node.name for node in nodes})
+            case NodeGone(name):
+                if self.world.remove_node(name):
+                    self._nodes_changed({name})
+            case PodSeen(pod):
+                self._pod_seen(pod)
+            case PodGone(key):
+                self._pod_gone(self._members.uid_of(key))
+            case PodUnreadable(key, faults):
+                self._members.unreadable(key, faults)
+            case GroupSeen(group):
+                self._again(self._members.group_seen(group))
+            case GroupGone(namespace, name):
+                self._again(self._members.group_gone(GangKey(namespace, name)))
+            case _:
+                assert_never(fact)
+
+    def _pod_seen(self, pod: Pod) -> None:
+        known = self._members.uid_of(pod.key)
+        if known is not None and known != pod.uid:
+            self._pod_gone(known)  # another pod under the same name
+        placed = self.world.ledger.node_of(pod.uid)
+        if pod.node is None and placed is not None and not pod.finished:
+            pod = replace(pod, node=placed)  # an older view: a node is never taken away
+        if self.world.ledger.observe_pod(pod):
+            self._room = self.world.ledger.generation
+        if pod.node is not None:
+            self._check_holds({pod.node})
+        self._enrol(pod)
+
+    def _enrol(self, pod: Pod) -> None:
+        key, membership, faults = self._members.seen(pod)
+        if key is None:
+            return
+        record = self.gangs.get(key)
+        if record is None:
+            if pod.finished:
+                return
+            record = self.gangs[key] = GangRecord(key, (pod.created, len(self.gangs)))
+        if pod.finished or pod.deleting:
+            record.drop(pod.uid, succeeded=pod.phase == "Succeeded")
+        else:
+            record.put(pod, membership, faults)
+        self._dirty[key] = None
+
+    def _pod_gone(self, uid: str | None) -> None:
+        if uid is None:
+            return
+        if self.world.ledger.forget_pod(uid):
+            self._room = self.world.ledger.generation
+        key = self._members.gone(uid)
+        if key is not None and key in self.gangs:
+            self.gangs[key].drop(uid, succeeded=False)
+            self._dirty[key] = None
+
+    def _again(self, pods: list[Pod]) -> None:
+        for pod in pods:
+            self._enrol(pod)
+
+    def _nodes_changed(self, names: set[NodeName]) -> None:
+        self._room = self.world.ledger.generation
+        self._check_holds(names)
+        for record in self.gangs.values():
+            if record.state is State.INVALID:
+                self._dirty[record.key] = None  # a level that was unknown may be known now
+
+    def _check_holds(self, changed: set[NodeName]) -> None:
+        """Plans that a change of these nodes has made impossible are given up before anything is bound."""
+        ledger = self.world.ledger
+        for hold in ledger.holds.values():
+            touched = [(node, shape) for node, shape in hold.pods.values() if node in changed]
+            for node, shape in touched:
+                known = ledger.nodes.get(node)
+                if known is None or ineligible(shape, known) is not None or ledger.overdrawn(node):
+                    record = self.gangs[hold.owner]
+                    if record.state is State.RESERVED:
+                        record.plan = None
+                        self._dirty[hold.owner] = None
+                    break
+
+    # -- conclusions ---------------------------------------------------------------------
+
+    def refresh(self, now_s: float) -> None:
+        """Bring every touched gang into the state that its members and the cluster give it."""
+        for key in tuple(self._dirty):
+            record = self.gangs.get(key)
+            if record is not None:
+                self._settle_members(record, now_s)
+        self._dirty.clear()
+        for record in self.gangs.values():
+            if record.state is State.BLOCKED and record.tried[1] < self._room:
+                record.apply(Event.ROOM, now_s)
+
+    def _settle_members(self, record: GangRecord, now_s: float) -> None:
+        if not record.pods:
+            self._release(record)
+            del self.gangs[record.key]
+            return
+        event = self._member_event(record)
+        if event is Event.COMPLETE and record.state in (State.RESERVED, State.COMMITTING):
+            if record.plan_holds():
+                return
+            event = Event.BROKEN
+        elif event is Event.COMPLETE and record.state is State.BLOCKED:
+            if record.tried[0] == record.version:
+                return
+            event = Event.BROKEN
+        elif event is Event.COMPLETE and record.state is State.PENDING:
+            return
+        if event is not Event.ALL_BOUND:
+            self._release(record)
+        if event is Event.ALL_BOUND:
+            record.rejection = None
+        record.apply(event, now_s)
+
+    def _member_event(self, record: GangRecord) -> Event:
+        if record.faults:
+            return self._faulty(record, tuple(f for faults in record.faults.values() for f in faults))
+        bound = record.bound
+        if len(record.pods) < record.size:
+            return Event.LOST if bound else Event.INCOMPLETE
+        if bound == len(record.pods):
+            return Event.ALL_BOUND
+        try:
+            if record.state not in (State.PENDING, State.RESERVED, State.COMMITTING):
+                record.assembled()
+        except InvalidInput as error:
+            return self._faulty(record, error.faults)
+        return Event.COMPLETE
+
+    def _faulty(self, record: GangRecord, faults: tuple[object, ...]) -> Event:
+        record.invalid = faults  # type: ignore[assignment]
+        record.report = invalid_report(record.key, record.invalid)
+        return Event.FAULTY
+
+    def _release(self, record: GangRecord) -> None:
+        record.plan = None
+        if self.world.ledger.release(record.key):
+            self._room = self.world.ledger.generation
+
+    def expire(self, now_s: float) -> tuple[GangKey, ...]:
+        """Release what has outlived its lease; those gangs wait for their next turn behind the others."""
+        ended = []
+        for key in self.world.ledger.expired(now_s):
+            record = self.gangs[key]
+            if record.state is State.COMMITTING:
+                self.renew(key, now_s)
+                continue
+            self._release(record)
+            record.turns += 1
+            record.apply(Event.BROKEN, now_s)
+            ended.append(key)
+        return tuple(ended)
+
+    # -- planning ------------------------------------------------------------------------
+
+    def next_request(self, now_s: float) -> Request | None:
+        """The next gang to place, as a problem on the present cluster; None when nobody waits."""
+        self.refresh(now_s)
+        waiting = sorted(
+            (r for r in self.gangs.values() if r.state is State.PENDING), key=lambda record: record.order
+        )
+        for record in waiting:
+            request = self._request(record, now_s)
+            if request is not None:
+                return request
+        return None
+
+    def _request(self, record: GangRecord, now_s: float) -> Request | None:
+        """None when the gang needs no solving: it is invalid, or its pods carry a plan that still holds."""
+        try:
+            gang = record.assembled()
+            problem = formulate(gang, self.world.view(record.key))
+        except InvalidInput as error:
+            record.apply(self._faulty(record, error.faults), now_s)
+            return None
+        request = Request(gang, problem, record.version, self.world.ledger.generation)
+        if record.planned == 0 and self._adopt(record, request, now_s):
+            return None
+        return request
+
+    def _adopt(self, record: GangRecord, request: Request, now_s: float) -> bool:
+        """After a restart: take over the plan that the pods carry, if it is whole and still right."""
+        waiting = [record.pods[m.uid] for m in request.gang.members if m.node is None]
+        ids = {pod.annotations.get(ANNOTATION_PLAN) for pod in waiting}
+        if len(ids) != 1 or None in ids:
+            return False
+        nodes = []
+        for member in request.gang.members:
+            name = member.node or record.pods[member.uid].annotations.get(ANNOTATION_NODE, "")
+            if name not in self.world.ledger.nodes:
+                return False
+            nodes.append(self.world.ledger.index(NodeName(name)))
+        if violations(request.problem, np.array(nodes, dtype=np.int32)):
+            return False
+        plan = plan_of(request.gang, request.problem.cluster.names, np.array(nodes, dtype=np.int32), None)
+        self._reserve(record, replace(plan, id=str(ids.pop())), now_s)
+        return True
+
+    def settle(
+        self, request: Request, answer: Assignment | Rejection, *, now_s: float, time_ms: float
+    ) -> Plan | None:
+        """Reserve what was found, if the cluster still allows it; else the gang stays in the queue."""
+        record = self.gangs.get(request.gang.key)
+        if record is None or record.version != request.version or record.state is not State.PENDING:
+            return None
+        match answer:
+            case Rejection():
+                record.rejection, record.tried = answer, (request.version, request.generation)
+                record.report = refused_report(request.gang, request.problem, answer, time_ms=time_ms)
+                record.apply(Event.REFUSED, now_s)
+                return None
+            case Assignment():
+                plan = plan_of(
+                    request.gang,
+                    request.problem.cluster.names,
+                    answer.nodes,
+                    answer,
+                    request.problem.notes,
+                )
+                if request.generation != self.world.ledger.generation and self._violated(record, plan):
+                    return None
+                record.report = placed_report(request.gang, request.problem, answer, time_ms=time_ms)
+                self._reserve(record, plan, now_s)
+                return plan
+            case _:
+                assert_never(answer)
+
+    def _violated(self, record: GangRecord, plan: Plan) -> tuple[Violation, ...]:
+        """What speaks against a plan now, by the referee and not by the solver."""
+        gone = [slot.node for slot in plan.slots.values() if slot.node not in self.world.ledger.nodes]
+        if gone:
+            return (Violation("node", f"node {gone[0]} is gone"),)
+        try:
+            gang = record.assembled()
+            problem = formulate(gang, self.world.view(record.key))
+        except InvalidInput as error:
+            return (Violation("gang", str(error)),)
+        index = self.world.ledger.index
+        nodes = [index(plan.slots[member.uid].node) for member in gang.members]
+        return violations(problem, np.array(nodes, dtype=np.int32))
+
+    def _reserve(self, record: GangRecord, plan: Plan, now_s: float) -> None:
+        pods = {
+            uid: (slot.node, record.pods[uid].shape) for uid, slot in plan.slots.items() if not slot.bound
+        }
+        self.world.ledger.hold(Hold(record.key, plan.id, now_s + self._lease_s, pods))
+        record.plan, record.rejection = plan, None
+        record.planned += 1
+        record.apply(Event.PLANNED, now_s)
+
+    def renew(self, key: GangKey, now_s: float) -> None:
+        """A member was seen at filter or bind: the gang moves."""
+        self.world.ledger.renew(key, now_s + self._lease_s)
+
+    # -- what the shell carries out and asks -------------------------------------------------
+
+    def writes(self, key: GangKey) -> tuple[Write, ...]:
+        """What is still missing on the members of a planned gang."""
+        record = self.gangs.get(key)
+        if record is None or record.plan is None:
+            return ()
+        found = []
+        for uid, slot in record.plan.slots.items():
+            pod = record.pods.get(uid)
+            if pod is None or pod.node is not None:
+                continue
+            gated = GATE in pod.gates
+            current = pod.annotations.get(ANNOTATION_PLAN), pod.annotations.get(ANNOTATION_NODE)
+            if gated or current != (record.plan.id, slot.node):
+                found.append(Write(slot, record.plan.id, gated, nominate=pod.pod_group is None))
+        return tuple(found)
+
+    def unwritten(self) -> tuple[GangKey, ...]:
+        """Planned gangs with members that do not carry their plan yet."""
+        return tuple(
+            key
+            for key, record in self.gangs.items()
+            if record.state in (State.RESERVED, State.COMMITTING) and self.writes(key)
+        )
+
+    def knows(self, uid: str) -> bool:
+        """Whether the pod of that uid has been seen."""
+        return self._members.pod(uid) is not None
+
+    def pod(self, uid: str) -> Pod | None:
+        """A pod that waits or belongs to a gang."""
+        return self._members.pod(uid)
+
+    def gang_of(self, uid: str) -> GangKey | None:
+        """The gang of a pod, None for a pod without one."""
+        return self._members.gang_of(uid)
+
+    def slot(self, uid: str) -> Slot | Reason:
+        """Where the gang's plan puts this member, or why it has no place."""
+        key = self._members.gang_of(uid)
+        record = self.gangs.get(key) if key else None
+        if record is None:
+            return Reason.FORMING
+        if record.plan is not None and uid in record.plan.slots:
+            return record.plan.slots[uid]
+        return _REASON_OF.get(record.state, Reason.PENDING)
+
+    def held_from(self, pod: Pod, nodes: list[NodeName]) -> list[NodeName]:
+        """The nodes on which a pod without a gang would take what is held for one."""
+        return self.world.ledger.only_held(nodes, pod.shape)
+
+    def fullness(self, nodes: list[str]) -> list[int]:
+        """0 (empty) to 10 (full) per node, by its devices, else by its CPU; what is held counts as used."""
+        return self.world.ledger.fullness(nodes)
+
+    def begin_commit(self, key: GangKey, now_s: float) -> tuple[Violation, ...]:
+        """Look at every target once more; empty when the Bindings may be written, and only then."""
+        self.refresh(now_s)
+        record = self.gangs.get(key)
+        if record is None or record.plan is None:
+            return (Violation("plan", "the plan was given up"),)
+        if record.state not in (State.RESERVED, State.COMMITTING):
+            return (Violation("plan", f"the gang is {record.state}"),)
+        wrong = self._violated(record, record.plan)
+        if wrong:
+            self._release(record)
+            record.apply(Event.BROKEN, now_s)
+        elif record.state is State.RESERVED:
+            record.apply(Event.COMMIT, now_s)
+        return wrong
+
+    def bound(self, uid: str, node: NodeName, now_s: float) -> None:
+        """A Binding was accepted: believed before the watch shows it."""
+        pod = self._members.pod(uid)
+        if pod is not None:
+            self.observe(PodSeen(replace(pod, node=node)))
+            self.refresh(now_s)
+
+    def unbound(self, uid: str) -> None:
+        """A pod without a gang was counted on a node before its Binding, which then failed."""
+        pod = self._members.pod(uid)
+        if self.world.ledger.forget_pod(uid):
+            self._room = self.world.ledger.generation
+        if pod is not None:
+            self._members.seen(replace(pod, node=None))
+
+    def give_up(self, key: GangKey, now_s: float) -> None:
+        """The plan cannot be carried out: what is bound stays, the rest is planned again around it."""
+        record = self.gangs.get(key)
+        if record is not None and record.state in (State.RESERVED, State.COMMITTING):
+            self._release(record)
+            record.apply(Event.BROKEN, now_s)

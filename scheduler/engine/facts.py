@@ -1,0 +1,53 @@
+"""What the watch tells the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.model import InvalidField, Node, NodeName, Pod, PodGroup, PodKey
+
+
+@dataclass(frozen=True, slots=True)
+class NodesSeen:
+    """Nodes as they are now: added or changed."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGone:
+    name: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """A pod as it is now. Once a pod has a node it keeps it: an older view of it is not believed."""
+
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class PodGone:
+    key: PodKey
+
+
+@dataclass(frozen=True, slots=True)
+class PodUnreadable:
+    """A pod that exists and cannot be read."""
+
+    key: PodKey
+    faults: tuple[InvalidField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSeen:
+    group: PodGroup
+
+
+@dataclass(frozen=True, slots=True)
+class GroupGone:
+    namespace: str
+    name: str
+
+
+Fact = NodesSeen | NodeGone | PodSeen | PodGone | PodUnreadable | GroupSeen | GroupGone

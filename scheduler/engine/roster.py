@@ -1,0 +1,105 @@
+"""One gang as the engine knows it: its pods, what they say of it, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.engine.plans import Plan
+from scheduler.engine.states import Event, State, after
+from scheduler.model import Gang, GangKey, InvalidField, Membership, Pod
+from scheduler.placement.problem import Rejection
+from scheduler.workloads.gangs import assemble
+
+
+@dataclass(slots=True)
+class GangRecord:
+    """The engine's own notes on a gang; only the engine writes them.
+
+    `pods`, `memberships` and `faults` by uid, unfinished members only;
+    `succeeded`: uids of members that ended well; `version` rises with every
+    change of the members; `tried`: version and ledger generation of the last refusal;
+    `turns`: times that a lease ended, each putting the gang further back;
+    `report`: the last decision in the form that is shown to people.
+    """
+
+    key: GangKey
+    arrived: tuple[str, int]
+    pods: dict[str, Pod] = field(default_factory=dict)
+    memberships: dict[str, Membership] = field(default_factory=dict)
+    faults: dict[str, tuple[InvalidField, ...]] = field(default_factory=dict)
+    succeeded: set[str] = field(default_factory=set)
+    state: State = State.FORMING
+    since_s: float = 0.0
+    version: int = 0
+    tried: tuple[int, int] = (-1, -1)
+    planned: int = 0
+    turns: int = 0
+    plan: Plan | None = None
+    rejection: Rejection | None = None
+    invalid: tuple[InvalidField, ...] = ()
+    report: dict[str, Any] | None = None
+
+    def put(self, pod: Pod, membership: Membership | None, faults: tuple[InvalidField, ...]) -> None:
+        """Take over a member as it is now; news that do not matter to planning leave `version` alone."""
+        before = self.pods.get(pod.uid)
+        same = before is not None and (before.node, before.shape) == (pod.node, pod.shape)
+        if not same or self.memberships.get(pod.uid) != membership or self.faults.get(pod.uid, ()) != faults:
+            self.version += 1
+        self.pods[pod.uid] = pod
+        self.memberships.pop(pod.uid, None)
+        self.faults.pop(pod.uid, None)
+        if membership is not None:
+            self.memberships[pod.uid] = membership
+        if faults:
+            self.faults[pod.uid] = faults
+
+    def drop(self, uid: str, *, succeeded: bool) -> None:
+        """A member is gone, failed, or has done its work."""
+        self.version += 1
+        self.pods.pop(uid, None)
+        self.memberships.pop(uid, None)
+        self.faults.pop(uid, None)
+        if succeeded:
+            self.succeeded.add(uid)
+
+    def apply(self, event: Event, now_s: float) -> None:
+        """Go where the transition table says; raises InvalidTransition and changes nothing otherwise."""
+        state = after(self.state, event)
+        if state is not self.state:
+            self.state, self.since_s = state, now_s
+
+    @property
+    def size(self) -> int:
+        """Members that the gang asks for, as far as any of them says; those that ended well are done."""
+        stated = max((m.size or 0 for m in self.memberships.values()), default=0)
+        return max(stated - len(self.succeeded), 1 if stated else len(self.pods) + 1)
+
+    @property
+    def bound(self) -> int:
+        """Members that have a node."""
+        return sum(pod.node is not None for pod in self.pods.values())
+
+    @property
+    def priority(self) -> int:
+        return max((pod.priority for pod in self.pods.values()), default=0)
+
+    @property
+    def order(self) -> tuple[int, int, tuple[str, int], GangKey]:
+        """Who is planned first: priority, then who has not had a turn, then who came first."""
+        return -self.priority, self.turns, self.arrived, self.key
+
+    def assembled(self) -> Gang:
+        """The gang as its members describe it together; raises InvalidInput."""
+        return assemble([(pod, self.memberships[uid]) for uid, pod in self.pods.items()])
+
+    def plan_holds(self) -> bool:
+        """Whether the plan is about exactly these members, and those that run are where it says."""
+        if self.plan is None:
+            return False
+        slots = self.plan.slots
+        here = all(
+            uid in slots and (pod.node is None or pod.node == slots[uid].node)
+            for uid, pod in self.pods.items()
+        )
+        return here and all(uid in self.pods or uid in self.succeeded for uid in slots)

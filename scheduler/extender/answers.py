@@ -1,0 +1,79 @@
+"""What kube-scheduler is told: pure readings of the engine, no waiting, no writing, the same every time."""
+
+from __future__ import annotations
+
+from scheduler.engine.engine import Engine, Reason
+from scheduler.engine.facts import PodSeen
+from scheduler.extender import wire
+from scheduler.kube.objects import pod_from_bytes
+from scheduler.model import NodeName
+
+TOP_SCORE = 10
+
+
+def filter_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
+    """The planned node for a gang member; for other pods the nodes without what gangs hold.
+
+    Raises InvalidInput for a body that is not a filter request.
+    """
+    args, names = wire.read_filter(body)
+    uid = _known(engine, args, now_s)
+    if engine.gang_of(uid) is None:
+        return _screened(engine, args, names, uid)
+    slot = engine.slot(uid)
+    if isinstance(slot, Reason):
+        return wire.write_filter(args, [], refused=names, reason=slot)
+    key = engine.gang_of(uid)
+    if key is not None:
+        engine.renew(key, now_s)
+    if slot.node in names:
+        return wire.write_filter(args, [slot.node], refused=[], reason="")
+    # A list without the planned node is no fact about it: it may be a probe of one
+    # nominated node, a sample, or one candidate placement of a simulation.
+    return wire.write_filter(args, [], refused=names, reason=Reason.ELSEWHERE)
+
+
+def _screened(engine: Engine, args: wire.FilterArgs, names: list[str], uid: str) -> bytes:
+    pod = engine.pod(uid)
+    held = set(engine.held_from(pod, [NodeName(name) for name in names])) if pod else set()
+    if not held:
+        return wire.write_filter(args, names, refused=[], reason="")
+    keep = [name for name in names if name not in held]
+    return wire.write_filter(args, keep, refused=[n for n in names if n in held], reason=Reason.HELD)
+
+
+def _known(engine: Engine, args: wire.FilterArgs, now_s: float) -> str:
+    """The uid of the pod; one that the watch has not brought yet is taken from the request."""
+    uid = wire.uid_of(args.pod)
+    if not engine.knows(uid):
+        engine.observe(PodSeen(pod_from_bytes(args.pod)))
+        engine.refresh(now_s)
+    return uid
+
+
+def prioritize_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
+    """Full nodes first for pods without a gang, so that whole nodes and domains stay free for gangs."""
+    args, names = wire.read_filter(body)
+    uid = _known(engine, args, now_s)
+    slot = engine.slot(uid) if engine.gang_of(uid) is not None else None
+    if slot is not None:
+        planned = None if isinstance(slot, Reason) else slot.node
+        return wire.write_scores([(name, TOP_SCORE if name == planned else 0) for name in names])
+    return wire.write_scores(
+        [(name, score) for name, score in zip(names, engine.fullness(names), strict=True)]
+    )
+
+
+def preempt(engine: Engine, body: bytes) -> bytes:
+    """Nothing for a gang member: one pod's preemption never makes room for a gang. For others
+    the candidates that do not break a gang."""
+    args = wire.read_preempt(body)
+    if engine.gang_of(wire.uid_of(args.pod)) is not None:
+        return wire.write_preempt({})
+    candidates = args.node_name_to_meta_victims or args.node_name_to_victims or {}
+    spared = {
+        node: victims
+        for node, victims in candidates.items()
+        if all(engine.gang_of(uid) is None for uid in wire.victims_of(victims))
+    }
+    return wire.write_preempt({node: victims for node, victims in spared.items() if victims.pods})

@@ -1,0 +1,171 @@
+"""The bind verb: the barrier of a gang, and the Bindings of everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scheduler.engine.engine import Engine, Reason
+from scheduler.engine.plans import Slot
+from scheduler.extender.wire import BindArgs
+from scheduler.model import GangKey, NodeName, PodKey
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(Protocol):
+    """What became of a Binding."""
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def message(self) -> str: ...
+
+
+class WriteBinding(Protocol):
+    """Writes one Binding and says what became of it; `slot` and `plan` for a gang member."""
+
+    def __call__(
+        self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str
+    ) -> Awaitable[Outcome]: ...
+
+
+@dataclass(slots=True)
+class _Barrier:
+    """Members of one plan whose schedulers wait for an answer."""
+
+    gang: GangKey
+    plan: str
+    waiting: dict[str, asyncio.Future[str]] = field(default_factory=dict)
+    opened: bool = False
+
+
+class Binder:
+    """Holds the Bindings of a gang until all members are there, then writes them all at once.
+
+    `hold_s`: how long a caller is kept before the barrier opens; it must be well below
+    the scheduler's own time-out, after which it would give the node away. A caller who
+    asks again is given the same outcome.
+    """
+
+    def __init__(
+        self, engine: Engine, write: WriteBinding, *, hold_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._engine, self._write, self._hold_s, self._clock = engine, write, hold_s, clock
+        self._barriers: dict[GangKey, _Barrier] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight: set[str] = set()
+
+    async def bind(self, args: BindArgs) -> str:
+        """Empty once the API server has the Binding, else why not."""
+        key, uid = PodKey(args.pod_namespace, args.pod_name), args.pod_u_i_d
+        known = self._engine.pod(uid)
+        if known is not None and known.node == args.node and uid not in self._in_flight:
+            return ""
+        gang = self._engine.gang_of(uid)
+        if gang is None:
+            return await self._bind_alone(key, uid, NodeName(args.node))
+        slot = self._engine.slot(uid)
+        if isinstance(slot, Reason):
+            return str(slot)
+        if slot.node != args.node:
+            return f"the gang's plan puts this pod on {slot.node}"
+        self._engine.renew(gang, self._clock())
+        return await self._join(gang, slot)
+
+    async def _bind_alone(self, key: PodKey, uid: str, node: NodeName) -> str:
+        pod = self._engine.pod(uid)
+        if pod is not None and self._engine.held_from(pod, [node]):
+            return str(Reason.HELD)
+        if pod is not None and pod.node is None:
+            self._engine.bound(uid, node, self._clock())  # from now on no plan may count on this room
+        outcome = await self._write(pod=key, uid=uid, node=node, slot=None, plan="")
+        if not outcome.done and pod is not None:
+            self._engine.unbound(uid)
+        return "" if outcome.done else outcome.message
+
+    async def _join(self, gang: GangKey, slot: Slot) -> str:
+        barrier = self._barrier_of(gang)
+        future = barrier.waiting.get(slot.uid)
+        if future is None:
+            future = barrier.waiting[slot.uid] = asyncio.get_running_loop().create_future()
+        self._open_if_complete(barrier)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._hold_s)
+        except TimeoutError:
+            pass
+        if barrier.opened:  # Bindings are being written: the outcome is what counts
+            return await future
+        barrier.waiting.pop(slot.uid, None)
+        return "the rest of the gang did not come in time"
+
+    def _barrier_of(self, gang: GangKey) -> _Barrier:
+        plan = self._engine.gangs[gang].plan
+        assert plan is not None
+        barrier = self._barriers.get(gang)
+        if barrier is None or barrier.plan != plan.id:
+            if barrier is not None and not barrier.opened:
+                _answer_all(barrier, "the gang was planned again")
+            barrier = self._barriers[gang] = _Barrier(gang, plan.id)
+        return barrier
+
+    def _open_if_complete(self, barrier: _Barrier) -> None:
+        """Write everything once every member is bound already or waits here."""
+        record = self._engine.gangs[barrier.gang]
+        if barrier.opened:
+            self._write_newcomers(barrier)
+            return
+        if any(pod.node is None and uid not in barrier.waiting for uid, pod in record.pods.items()):
+            return
+        wrong = self._engine.begin_commit(barrier.gang, self._clock())
+        if wrong:
+            log.info("gang %s: not bound, planned again: %s", barrier.gang, wrong[0].message)
+            del self._barriers[barrier.gang]
+            _answer_all(barrier, f"the plan no longer holds: {wrong[0].message}")
+            return
+        barrier.opened = True
+        self._write_newcomers(barrier)
+
+    def _write_newcomers(self, barrier: _Barrier) -> None:
+        """One task per waiting member; a member that asks a second time joins the first's outcome."""
+        record = self._engine.gangs[barrier.gang]
+        for uid, future in barrier.waiting.items():
+            slot = record.plan.slots.get(uid) if record.plan else None
+            if slot is None or future.done() or uid in self._in_flight:
+                continue
+            self._in_flight.add(uid)
+            task = asyncio.get_running_loop().create_task(self._bind_member(barrier, slot, future))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _bind_member(self, barrier: _Barrier, slot: Slot, future: asyncio.Future[str]) -> None:
+        try:
+            outcome = await self._write(
+                pod=slot.pod, uid=slot.uid, node=slot.node, slot=slot, plan=barrier.plan
+            )
+        finally:
+            self._in_flight.discard(slot.uid)
+        now_s = self._clock()
+        if outcome.done:
+            self._engine.bound(slot.uid, slot.node, now_s)
+        else:
+            log.warning("gang %s: pod %s was not bound: %s", barrier.gang, slot.pod, outcome.message)
+            barrier.waiting.pop(slot.uid, None)
+            self._engine.give_up(barrier.gang, now_s)
+        if not future.done():
+            future.set_result("" if outcome.done else outcome.message)
+        if (
+            all(one.done() for one in barrier.waiting.values())
+            and self._barriers.get(barrier.gang) is barrier
+        ):
+            del self._barriers[barrier.gang]
+
+
+def _answer_all(barrier: _Barrier, message: str) -> None:
+    for future in barrier.waiting.values():
+        if not future.done():
+            future.set_result(message)

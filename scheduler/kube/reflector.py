@@ -1,0 +1,152 @@
+"""List, then watch, for ever: one resource kept in step with the API server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from scheduler.kube.client import ApiClient, Unclear, WatchRefused
+from scheduler.kube.objects import Item, Kind, ObjectList, WatchEvent, decode_event, decode_list
+from scheduler.model import InvalidField, InvalidInput
+
+log = logging.getLogger(__name__)
+
+_WATCH_S = 290
+_GONE = 410
+_LONGEST_PAUSE_S = 10.0
+
+PATHS: dict[Kind, str] = {
+    "Node": "/api/v1/nodes",
+    "Pod": "/api/v1/pods",
+    "PodGroup": "/apis/scheduling.k8s.io/v1beta1/podgroups",
+}
+
+
+class Sink(Protocol):
+    """Takes what a reflector reads; called on the event loop, must not wait."""
+
+    def replace(self, items: tuple[Item, ...]) -> None:
+        """All objects there are: what is not among them is gone."""
+
+    def event(self, event: WatchEvent) -> None:
+        """One ADDED, MODIFIED or DELETED, in order."""
+
+    def flush(self) -> None:
+        """A batch of events is complete."""
+
+    def fault(self, fault: InvalidField) -> None:
+        """An object that cannot be read; the others are not affected."""
+
+
+class Reflector:
+    """Keeps a sink in step with one kind of object.
+
+    `synced` once the first list is in; `heard_s` is the monotonic time of the last
+    sign of life of the watch, `connected` whether one is open. An `optional` kind that
+    the server does not know counts as empty (`absent`) and is asked for again now and then.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        kind: Kind,
+        sink: Sink,
+        *,
+        optional: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.kind = kind
+        self.synced = asyncio.Event()
+        self.connected = False
+        self.absent = False
+        self.heard_s = clock()
+        self.error = ""
+        self._client, self._sink, self._clock = client, sink, clock
+        self._optional = optional
+
+    def silent_s(self) -> float:
+        """Seconds since an open watch was last known to be in step; 0 while one is open."""
+        return 0.0 if self.connected else self._clock() - self.heard_s
+
+    async def run(self) -> None:
+        """Never returns; every failure is logged once and tried again after a pause that grows."""
+        pause = 0.2
+        while True:
+            try:
+                version = await self._list()
+                pause = 0.2
+                while version:
+                    version = await self._watch(version)
+            except (Unclear, WatchRefused, InvalidInput) as error:
+                if str(error) != self.error:
+                    log.warning("%s: %s; trying again", self.kind, error)
+                self.error = str(error)
+            finally:
+                self._disconnected()
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _list(self) -> str:
+        reply = await self._client.request("GET", PATHS[self.kind], timeout_s=120)
+        if reply.status in (403, 404) and self._optional:
+            self.absent = True
+            self._sink.replace(())
+            self.synced.set()
+            await asyncio.sleep(60)
+            return ""
+        self.absent = False
+        if not reply.ok:
+            raise WatchRefused(reply.status, reply.body.decode(errors="replace"))
+        found: ObjectList = decode_list(reply.body, self.kind)
+        for fault in found.faults:
+            self._sink.fault(fault)
+        self._sink.replace(found.items)
+        self._sink.flush()
+        self.error = ""
+        self.synced.set()
+        return found.resource_version
+
+    async def _watch(self, version: str) -> str:
+        """Follow one watch to its end; the version to go on from, or "" to list again."""
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_S),
+        }
+        try:
+            async with self._client.lines(PATHS[self.kind], query=query) as batches:
+                self.connected = True
+                async for lines in batches:
+                    for line in lines:
+                        event = decode_event(line, self.kind)
+                        if event.type == "ERROR":
+                            if event.code != _GONE:
+                                log.warning("%s: the watch reports %s", self.kind, event.fault or event.code)
+                            return ""
+                        version = event.resource_version or version
+                        self._take(event)
+                    self._sink.flush()
+        except WatchRefused as error:
+            if error.status == _GONE:
+                return ""
+            raise
+        except Unclear as error:
+            log.info("%s: %s; watching again", self.kind, error)
+            self._disconnected()
+            await asyncio.sleep(0.2)
+        return version
+
+    def _disconnected(self) -> None:
+        if self.connected:
+            self.connected, self.heard_s = False, self._clock()
+
+    def _take(self, event: WatchEvent) -> None:
+        if event.fault is not None:
+            self._sink.fault(event.fault)
+        if event.type != "BOOKMARK":
+            self._sink.event(event)

@@ -1,0 +1,144 @@
+"""What would happen: gangs placed one after another on a copy of the cluster, in the order given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from scheduler import manifests
+from scheduler.ledger import Ledger
+from scheduler.model import (
+    Code,
+    Gang,
+    GangKey,
+    InvalidField,
+    InvalidInput,
+    Membership,
+    NodeName,
+    Pod,
+    PodGroup,
+)
+from scheduler.placement.formulate import formulate
+from scheduler.placement.place import place
+from scheduler.placement.problem import Assignment, Limits, Rejection
+from scheduler.report import SCHEMA, invalid_report, placed_report, refused_report
+from scheduler.show import snapshot_summary
+from scheduler.workloads.gangs import assemble, membership_of
+from scheduler.world import World
+
+Report = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A gang as it is gathered from the input and from what already runs."""
+
+    key: GangKey
+    members: list[tuple[Pod, Membership]] = field(default_factory=list)
+    faults: list[InvalidField] = field(default_factory=list)
+
+
+def plan_document(
+    world: World,
+    *,
+    pods: Sequence[Pod],
+    groups: Iterable[PodGroup] = (),
+    running: Iterable[Pod] = (),
+    faults: Sequence[InvalidField] = (),
+    limits: Limits,
+) -> Report:
+    """The whole answer of `lockstep plan`. `world` is changed: every placed gang takes its room.
+
+    `running` are pods of the cluster that have a node; those of a gang that is asked about
+    are its fixed members. `faults` are objects of the input that could not be read.
+    """
+    summary = snapshot_summary(world)
+    known = {GangKey(group.namespace, group.name): group for group in groups}
+    drafts = _gather(pods, known)
+    _join_running(drafts, running, known)
+    gangs = [_plan_one(world, draft, limits) for draft in drafts.values()]
+    gangs += [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
+    return {"schema": SCHEMA, "snapshot": summary, "gangs": gangs}
+
+
+def _gather(pods: Sequence[Pod], groups: Mapping[GangKey, PodGroup]) -> dict[GangKey, _Draft]:
+    """Gangs in the order in which their first pod appears; a pod without a gang is one of its own."""
+    drafts: dict[GangKey, _Draft] = {}
+    for pod in pods:
+        try:
+            membership = membership_of(pod, groups) or _alone(pod)
+        except InvalidInput as error:
+            key = GangKey(pod.key.namespace, pod.annotations.get("lockstep.scheduling/gang", pod.key.name))
+            drafts.setdefault(key, _Draft(key)).faults.extend(error.faults)
+            continue
+        draft = drafts.setdefault(membership.gang, _Draft(membership.gang))
+        draft.members.append((pod, membership))
+    return drafts
+
+
+def _alone(pod: Pod) -> Membership:
+    return Membership(GangKey(pod.key.namespace, pod.key.name), "a single pod", size=1)
+
+
+def _join_running(
+    drafts: Mapping[GangKey, _Draft], running: Iterable[Pod], groups: Mapping[GangKey, PodGroup]
+) -> None:
+    """Members that already run keep their nodes; the input's own copy of such a pod gives way."""
+    for pod in running:
+        if pod.finished or pod.deleting or pod.node is None:
+            continue
+        try:
+            membership = membership_of(pod, groups)
+        except InvalidInput:
+            continue  # it runs; what it says is not asked about
+        draft = drafts.get(membership.gang) if membership else None
+        if draft is not None and membership is not None:
+            draft.members = [one for one in draft.members if one[0].key != pod.key]
+            draft.members.append((pod, membership))
+
+
+def _plan_one(world: World, draft: _Draft, limits: Limits) -> Report:
+    if draft.faults:
+        return invalid_report(draft.key, draft.faults)
+    started = time.perf_counter()
+    try:
+        gang = assemble(draft.members)
+        problem = formulate(gang, world.view())
+    except InvalidInput as error:
+        return invalid_report(draft.key, error.faults)
+    answer: Assignment | Rejection = place(problem, limits=limits) if gang.complete else _incomplete(gang)
+    time_ms = (time.perf_counter() - started) * 1000
+    if isinstance(answer, Rejection):
+        return refused_report(gang, problem, answer, time_ms=time_ms)
+    _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes])
+    return placed_report(gang, problem, answer, time_ms=time_ms)
+
+
+def _incomplete(gang: Gang) -> Rejection:
+    missing = gang.size - len(gang.members)
+    message = f"{len(gang.members)} of {gang.size} pods exist; the gang starts when the other {missing} do"
+    return Rejection(Code.WAITING_FOR_MEMBERS, message, True, needed=gang.size, best=len(gang.members))
+
+
+def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> None:
+    pods = {pod.uid: pod for pod, _ in draft.members}
+    for member, node in zip(gang.members, nodes, strict=True):
+        if member.node is None:
+            ledger.observe_pod(replace(pods[member.uid], node=NodeName(node)))
+
+
+def answer_request(world: World, body: bytes, limits: Limits) -> Report:
+    """`POST /v1/plan`: one object, a list of objects, or a List; raises InvalidInput."""
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(InvalidField("plan request", "body", "", f"JSON manifests ({error})")) from error
+    documents = given if isinstance(given, list) else [given]
+    expanded = manifests.workloads(manifests.documents(documents, name="request"))
+    return plan_document(
+        world, pods=expanded.pods, groups=expanded.pod_groups, faults=expanded.faults, limits=limits
+    )

@@ -1,0 +1,138 @@
+"""LeaderWorkerSet (leaderworkerset.sigs.k8s.io): one gang per group of one leader and its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.model import Constraint, GangKey, InvalidField, InvalidInput, Membership, Pod
+from scheduler.workloads.family import LARGEST, PodGroups, whole
+from scheduler.workloads.keys import LWS, LWS_WORKER_INDEX, POD_INDEX
+from scheduler.workloads.templates import mapping, number, pod_of
+
+SOURCE = "LeaderWorkerSet"
+NAME, GROUP_INDEX, REVISION = LWS + "name", LWS + "group-index", LWS + "template-revision-hash"
+SIZE, SUBGROUP_INDEX, SUBGROUP_SIZE = LWS + "size", LWS + "subgroup-index", LWS + "subgroup-size"
+POLICY = LWS + "subgroup-policy-type"
+LEADER_EXCLUDED = "LeaderExcluded"
+EXCLUSIVE, SUBGROUP_EXCLUSIVE = LWS + "exclusive-topology", LWS + "subgroup-exclusive-topology"
+
+
+class LeaderWorkerSet:
+    """Pods with the labels that the LeaderWorkerSet controller and its webhook give."""
+
+    name = SOURCE
+
+    def membership(self, pod: Pod, groups: PodGroups) -> Membership | None:
+        """The group of a pod. The revision is part of the gang: in a rolling update two groups
+        of one index live side by side."""
+        name = pod.labels.get(NAME)
+        if name is None:
+            return None
+        index = whole(pod.labels, GROUP_INDEX, owner=pod.name, least=0)
+        size = whole(pod.annotations, SIZE, owner=pod.name)
+        rank = whole(pod.labels, LWS_WORKER_INDEX, owner=pod.name, least=0)
+        _all_there(pod, {GROUP_INDEX: index, SIZE: size, LWS_WORKER_INDEX: rank})
+        revision = pod.labels.get(REVISION, "")
+        return Membership(
+            gang=GangKey(pod.key.namespace, f"{name}-{index}{'-' + revision if revision else ''}"),
+            source=SOURCE,
+            size=size,
+            rank=rank,
+            group=_subgroup(pod, size or 1, rank or 0),
+            group_size=whole(pod.annotations, SUBGROUP_SIZE, owner=pod.name),
+            constraints=_exclusive(pod),
+        )
+
+
+def _all_there(pod: Pod, values: dict[str, int | None]) -> None:
+    """The webhook writes these; a pod made while it was down lacks them."""
+    missing = [key for key, value in values.items() if value is None]
+    if missing:
+        wanted = "the value that the LeaderWorkerSet webhook writes; was it down when the pod was made?"
+        raise InvalidInput(*(InvalidField(pod.name, key, "", wanted) for key in missing))
+
+
+def _subgroup(pod: Pod, size: int, rank: int) -> str:
+    """The sub-group by its label, which must agree with the controller's own arithmetic."""
+    per_group = whole(pod.annotations, SUBGROUP_SIZE, owner=pod.name)
+    label = whole(pod.labels, SUBGROUP_INDEX, owner=pod.name, least=0)
+    if per_group is None:
+        return "" if label is None else str(label)
+    computed = subgroup_index(size, per_group, rank, policy=pod.annotations.get(POLICY, ""))
+    if label is None:
+        return "leader" if computed is None else str(computed)
+    excluded = (size - 1) % per_group == 0 and rank > 0 and label == (rank - 1) // per_group
+    if label not in (computed, rank // per_group) and not excluded:
+        wanted = f"{computed}, for worker {rank} of {size} in sub-groups of {per_group}"
+        raise InvalidInput(InvalidField(pod.name, SUBGROUP_INDEX, str(label), wanted))
+    return str(label)
+
+
+def subgroup_index(size: int, per_group: int, rank: int, *, policy: str = "") -> int | None:
+    """The sub-group of a worker (leader: rank 0) as the controller computes it; None for an excluded leader.
+
+    When the size less the leader divides by the sub-group size and the whole size does not,
+    the leader joins the first sub-group beside it.
+    """
+    if policy == LEADER_EXCLUDED:
+        return None if rank == 0 else (rank - 1) // per_group
+    if (size - 1) % per_group == 0 and size % per_group != 0:
+        return 0 if rank == 0 else (rank - 1) // per_group
+    return rank // per_group
+
+
+def _exclusive(pod: Pod) -> tuple[Constraint, ...]:
+    """Exclusive topology makes LeaderWorkerSet keep a group in one domain: the same for us."""
+    found = []
+    if level := pod.annotations.get(EXCLUSIVE):
+        found.append(Constraint("gang", level, True, f"annotation {EXCLUSIVE}"))
+    if level := pod.annotations.get(SUBGROUP_EXCLUSIVE):
+        found.append(Constraint("group", level, True, f"annotation {SUBGROUP_EXCLUSIVE}"))
+    return tuple(found)
+
+
+def expand(document: Mapping[str, Any], *, owner: str) -> list[dict[str, Any]]:
+    """The pods that the controller and its webhook would make of a LeaderWorkerSet; raises InvalidInput."""
+    spec = mapping(document, "spec", owner=owner)
+    replicas = number(spec, "replicas", owner=owner, field="spec.replicas", default=1, least=0)
+    template = mapping(spec, "leaderWorkerTemplate", owner=owner, field="spec.leaderWorkerTemplate")
+    size = number(template, "size", owner=owner, field="spec.leaderWorkerTemplate.size", default=1, least=1)
+    if replicas * size > LARGEST:
+        field = "spec.replicas x spec.leaderWorkerTemplate.size"
+        raise InvalidInput(InvalidField(owner, field, str(replicas * size), f"at most {LARGEST} pods"))
+    worker = mapping(
+        template, "workerTemplate", owner=owner, field="spec.leaderWorkerTemplate.workerTemplate"
+    )
+    leader = template.get("leaderTemplate") or worker
+    return [
+        _pod(document, leader if rank == 0 else worker, group=group, rank=rank, size=size, owner=owner)
+        for group in range(replicas)
+        for rank in range(size)
+    ]
+
+
+def _pod(
+    document: Mapping[str, Any], template: Mapping[str, Any], *, group: int, rank: int, size: int, owner: str
+) -> dict[str, Any]:
+    name, metadata = document["metadata"]["name"], document["metadata"]
+    given = metadata.get("annotations") or {}
+    labels = {NAME: name, GROUP_INDEX: str(group), LWS_WORKER_INDEX: str(rank), POD_INDEX: str(rank or group)}
+    annotations = {SIZE: str(size)} | {
+        key: given[key] for key in (EXCLUSIVE, SUBGROUP_EXCLUSIVE) if key in given
+    }
+    policy = (document["spec"]["leaderWorkerTemplate"].get("subGroupPolicy")) or {}
+    if policy:
+        field = "spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize"
+        per_group = number(policy, "subGroupSize", owner=owner, field=field, least=1)
+        annotations[SUBGROUP_SIZE] = str(per_group)
+        kind = str(policy.get("type") or "")
+        index = subgroup_index(size, per_group, rank, policy=kind)
+        if rank == 0 and kind:
+            annotations[POLICY] = kind
+        if index is not None:
+            labels[SUBGROUP_INDEX] = str(index)
+    pod_name = f"{name}-{group}" if rank == 0 else f"{name}-{group}-{rank}"
+    return pod_of(
+        template, name=pod_name, namespace=metadata["namespace"], labels=labels, annotations=annotations
+    )

@@ -1,0 +1,95 @@
+"""The cluster as decisions see it: the ledger and the fabric over the same nodes, and views of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scheduler.devices import is_gpu
+from scheduler.ledger import Ledger
+from scheduler.model import GangKey, Node, NodeName, PodShape
+from scheduler.placement.formulate import View
+from scheduler.placement.problem import Bool
+from topology.detect import detect
+from topology.model import Fabric, FabricNode, FabricSpec
+
+
+class World:
+    """Ledger and fabric, kept to the same set of nodes.
+
+    `configured`: the fabric's levels as the configuration states them; None to
+    detect them from the labels that nodes carry, again whenever labels change.
+    """
+
+    def __init__(self, configured: FabricSpec | None = None) -> None:
+        self.ledger = Ledger()
+        self._configured = configured
+        self._fabric = Fabric(configured or detect([]))
+        self._labels_changed = False
+
+    @property
+    def fabric(self) -> Fabric:
+        """The fabric of the present nodes."""
+        if self._labels_changed:
+            self._detect_again()
+        return self._fabric
+
+    def upsert_nodes(self, nodes: Iterable[Node]) -> bool:
+        """Add nodes or take over what changed; True when any capacity, label or condition did."""
+        nodes = list(nodes)
+        before = self.ledger.generation
+        for node in nodes:
+            old = self.ledger.nodes.get(node.name)
+            if old is None or old.labels != node.labels:
+                self._labels_changed = self._configured is None
+                self._fabric.upsert(_fabric_node(node))
+        self.ledger.upsert_nodes(nodes)
+        return self.ledger.generation != before
+
+    def remove_node(self, name: NodeName) -> bool:
+        """Forget a node; False when it was not there."""
+        if not self.ledger.remove_node(name):
+            return False
+        self._fabric.remove(name)
+        self._labels_changed = self._configured is None
+        return True
+
+    def clone(self) -> World:
+        """An independent copy, to try things on; it may be used on another thread."""
+        other = World(self.fabric.spec)
+        other.ledger = self.ledger.clone()
+        other._fabric = Fabric(self.fabric.spec, (_fabric_node(n) for n in self.ledger.nodes.values()))
+        return other
+
+    def view(self, owner: GangKey | None = None) -> View:
+        """An immutable snapshot; the owner sees its own hold as free."""
+        ledger, fabric = self.ledger, self.fabric
+        free = ledger.free() if owner is None else ledger.free_for(owner)
+
+        def masks(shape: PodShape) -> tuple[Bool, Bool]:
+            now, ever = ledger.masks(shape)
+            return now.copy(), ever.copy()
+
+        return View(
+            names=ledger.names,
+            resources=ledger.resources,
+            free=free,
+            total=ledger.total.copy(),
+            usable=ledger.usable.copy(),
+            partitions=fabric.arrays().partitions,
+            resolve=fabric.resolve_level,
+            masks=masks,
+            reasons=ledger.reasons,
+            index=ledger.index,
+        )
+
+    def _detect_again(self) -> None:
+        self._labels_changed = False
+        nodes = self.ledger.nodes.values()
+        spec = detect([node.labels for node in nodes])
+        if spec != self._fabric.spec:
+            self._fabric = Fabric(spec, (_fabric_node(node) for node in nodes))
+
+
+def _fabric_node(node: Node) -> FabricNode:
+    gpus = any(amount > 0 for name, amount in node.allocatable.items() if is_gpu(name))
+    return FabricNode(node.name, node.labels, nvlink_gpus=gpus)
