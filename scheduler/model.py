@@ -62,7 +62,7 @@ class InvalidField:
     wanted: str
 
     def __str__(self) -> str:
-        return f"{self.object}: {self.field} is {self.value!r}; {self.wanted}"
+        return f"{self.object}: {self.field} is {self.value!r}; expected: {self.wanted}"
 
 
 class InvalidInput(ValueError):
