@@ -136,9 +136,23 @@ def workloads(given: Iterable[Document], *, namespace: str = "default") -> Expan
     return Expanded(tuple(pods), tuple(groups), tuple(faults))
 
 
+def pod_documents(given: Iterable[Document], *, namespace: str = "default") -> list[dict[str, Any]]:
+    """The pods of pods and workloads as manifests; raises InvalidInput."""
+    seen: dict[tuple[str, str, str], str] = {}
+    return [pod for document in given for pod in _objects(document, namespace, seen) if pod["kind"] == "Pod"]
+
+
 def _items(
     document: Document, namespace: str, seen: dict[tuple[str, str, str], str]
 ) -> Iterator[Node | Pod | PodGroup]:
+    for obj in _objects(document, namespace, seen):
+        yield from_dict(str(obj["kind"]), obj)
+
+
+def _objects(
+    document: Document, namespace: str, seen: dict[tuple[str, str, str], str]
+) -> Sequence[dict[str, Any]]:
+    """A pod or pod group as it is, a workload as its pods."""
     obj = _with_namespace(document, namespace)
     metadata = obj["metadata"]
     identity = (document.kind, metadata["namespace"], metadata["name"])
@@ -148,14 +162,12 @@ def _items(
         raise InvalidInput(InvalidField(f"{owner} ({document.place})", "metadata.name", identity[2], wanted))
     seen[identity] = document.place
     if document.kind in ("Pod", "PodGroup"):
-        yield from_dict(document.kind, obj)
-        return
+        return [obj]
     expand = WORKLOADS.get(document.kind)
     if expand is None:
         known = ", ".join(("Pod", "PodGroup", *WORKLOADS))
         raise InvalidInput(InvalidField(document.place, "kind", document.kind, f"one of {known}"))
-    for pod in expand(obj, owner=owner):
-        yield from_dict("Pod", pod)
+    return expand(obj, owner=owner)
 
 
 def _with_namespace(document: Document, namespace: str) -> dict[str, Any]:

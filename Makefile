@@ -1,0 +1,50 @@
+# Lockstep: `make demo` for the main job, `make test` for everything that is checked.
+# Each target sets up what it needs and is quick when that exists.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test check e2e bench controlplane clean
+
+help:
+	@echo 'make demo [KEEP=1]   the whole path on a real control plane; KEEP=1 leaves it running'
+	@echo 'make test            lint, types, unit, property and end-to-end tests'
+	@echo 'make check           the fast part of that, without a control plane'
+	@echo 'make bench [ARGS=..] the benchmarks, with their figures against their targets'
+	@echo 'make setup           only the Python environment'
+
+setup: $(READY)
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'error: Python 3.11 or later is needed; name one with make PYTHON=/path/to/python' >&2; exit 1; }
+	@echo 'setting up $(VENV) with $(PYTHON)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+controlplane: $(READY)
+	@$(BIN)/python -m deploy.local.build
+
+demo: $(READY)
+	@$(BIN)/python -m deploy.local.demo $(if $(KEEP),--keep)
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -m 'not e2e'
+
+e2e: $(READY) controlplane
+	@$(BIN)/python -m pytest -m e2e
+
+test: check e2e
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,205 @@
+"""A cluster to try things on: the real control plane with Lockstep beside its scheduler.
+
+    with Lab() as lab:
+        lab.add_nodes(nvl72(2))
+        lab.start()
+        lab.client.create(gang_pods("g", 8, gpus=4))
+        lab.wait_bound(...)
+
+Used alike by the demo, the end-to-end tests and the benchmarks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from deploy.local.api import ApiClient
+from deploy.local.component import free_ports
+from deploy.local.controlplane import ControlPlane
+from deploy.local.objects import Object, node_object
+from topology.synthetic import SyntheticNode
+
+PODS = "/api/v1/namespaces/default/pods"
+_READY_S = 60.0
+
+
+class Lab:
+    """Control plane, Lockstep and kube-scheduler; `start` and the `stop`s in any order.
+
+    `config`: more of Lockstep's configuration, by section.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep: bool = False,
+        controller_manager: bool = False,
+        config: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.plane = ControlPlane(folder, keep=keep, controller_manager=controller_manager)
+        self._config = dict(config or {})
+        self._service: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self.plane.__enter__()
+        try:
+            self.plane.install_gate()
+        except BaseException:
+            self.plane.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_lockstep()
+        self.plane.__exit__(kind, error, trace)
+
+    @property
+    def client(self) -> ApiClient:
+        """The API server, as admin."""
+        return self.plane.client()
+
+    @property
+    def url(self) -> str:
+        """Where Lockstep listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """Lockstep's own log."""
+        return self.plane.logs / "lockstep.log"
+
+    @property
+    def pid(self) -> int:
+        assert self._service is not None
+        return self._service.pid
+
+    def add_nodes(self, nodes: Iterable[SyntheticNode]) -> None:
+        """Create the nodes of a synthetic fabric."""
+        self.client.create([node_object(node) for node in nodes])
+
+    def start(self) -> None:
+        """Lockstep, then a scheduler with it as extender."""
+        self.start_lockstep()
+        self.start_scheduler()
+
+    def start_scheduler(self) -> None:
+        """A kube-scheduler that asks Lockstep."""
+        self.plane.start_scheduler(extender_url=f"{self.url}/extender")
+
+    def start_lockstep(self) -> None:
+        """Lockstep under exactly the rights of the shipped manifest, until it is ready."""
+        self.stop_lockstep()
+        (self.port,) = (self.port,) if self.port else free_ports(1)
+        file = self.plane.folder / "lockstep.yaml"
+        service = {"port": self.port, **self._config.get("service", {})}
+        document = {
+            "apiVersion": "lockstep.scheduling/v1alpha1",
+            "kind": "LockstepConfiguration",
+            **self._config,
+            "service": service,
+        }
+        file.write_text(json.dumps(document), encoding="utf-8")
+        arguments = [f"--config={file}", f"--kubeconfig={self.plane.kubeconfig('lockstep')}"]
+        command = [sys.executable, "-m", "scheduler.cli", "serve", *arguments]
+        root = Path(__file__).parents[2]
+        with self.log.open("ab") as log:
+            self._service = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=root,
+                process_group=0,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        self.eventually(self._ready, timeout_s=_READY_S, what="lockstep to be ready")
+
+    def stop_lockstep(self, *, kill: bool = False) -> None:
+        """End Lockstep, politely or at once."""
+        if self._service is None:
+            return
+        self._service.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            self._service.wait(10)
+        except subprocess.TimeoutExpired:
+            self._service.kill()
+            self._service.wait()
+        self._service = None
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """A document of Lockstep's HTTP API; raises HTTPError."""
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(self.url + path, data=data), timeout=30) as reply:
+            return json.load(reply)
+
+    def gang(self, name: str) -> Object | None:
+        """What Lockstep knows of a gang in the default namespace."""
+        try:
+            found: Object = self.ask(f"/v1/gangs/default/{name}")
+            return found
+        except HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def state(self, name: str) -> str:
+        """The state of a gang, empty for one that is not known."""
+        found = self.gang(name)
+        return str(found["state"]) if found else ""
+
+    def nodes_of(self, names: Iterable[str]) -> dict[str, str]:
+        """Node by pod, of those that are bound."""
+        wanted = set(names)
+        return {
+            pod["metadata"]["name"]: pod["spec"]["nodeName"]
+            for pod in self.client.get(PODS)["items"]
+            if pod["metadata"]["name"] in wanted and pod["spec"].get("nodeName")
+        }
+
+    def wait_bound(self, names: Iterable[str], *, timeout_s: float = 60.0) -> dict[str, str]:
+        """Wait until all these pods have nodes; raises TimeoutError."""
+        wanted = set(names)
+        found: dict[str, str] = {}
+
+        def all_bound() -> bool:
+            found.update(self.nodes_of(wanted))
+            return len(found) == len(wanted)
+
+        self.eventually(all_bound, timeout_s=timeout_s, what=f"{len(wanted)} pods to be bound", pause_s=0.05)
+        return found
+
+    def eventually(
+        self, condition: Callable[[], bool], *, timeout_s: float = 30.0, what: str = "", pause_s: float = 0.02
+    ) -> float:
+        """Seconds until the condition held; raises TimeoutError."""
+        start = time.monotonic()
+        while not condition():
+            if time.monotonic() - start > timeout_s:
+                raise TimeoutError(f"waited {timeout_s:.0f} s for {what or condition.__name__}")
+            time.sleep(pause_s)
+        return time.monotonic() - start
+
+    def _ready(self) -> bool:
+        assert self._service is not None
+        if self._service.poll() is not None:
+            raise RuntimeError(f"lockstep ended: {self.log.read_text()[-2000:]}")
+        try:
+            with urlopen(f"{self.url}/readyz", timeout=5):
+                return True
+        except (URLError, OSError):
+            return False
