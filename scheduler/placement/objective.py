@@ -12,7 +12,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scheduler.placement.problem import NODE, Bool, Cluster, Int32, Int64, PlacementProblem, ScopeRule
+from scheduler.placement.problem import (
+    NODE,
+    Bool,
+    Cluster,
+    Int32,
+    Int64,
+    PlacementProblem,
+    ScopeRule,
+    TermValue,
+)
 
 
 def terms_of(levels: tuple[str, ...], rules: tuple[ScopeRule, ...], *, pipeline: bool) -> tuple[str, ...]:
@@ -39,6 +48,19 @@ def terms_of(levels: tuple[str, ...], rules: tuple[ScopeRule, ...], *, pipeline:
 def evaluate(problem: PlacementProblem, nodes: Int32) -> tuple[int, ...]:
     """The value of every term of the problem, in the problem's order."""
     return tuple(_value(problem, nodes, term) for term in problem.terms)
+
+
+def with_bounds(
+    names: tuple[str, ...], values: tuple[int, ...], bounds: dict[str, int]
+) -> tuple[TermValue, ...]:
+    """Terms with what is proven of each. Behind the first term that misses its bound
+    nothing is proven but that no term is negative; a term that repeats an earlier one has its bound."""
+    terms, proven = [], True
+    for name, value in zip(names, values, strict=True):
+        bound = bounds.get(name, value) if proven else 0
+        terms.append(TermValue(name, value, bound))
+        proven = proven and value == bound
+    return tuple(terms)
 
 
 def domain_capacity(cluster: Cluster, level: str, primary: int) -> tuple[Int64, Bool]:

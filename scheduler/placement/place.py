@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler.placement import dp
 from scheduler.placement.lay import lay
-from scheduler.placement.objective import evaluate
+from scheduler.placement.objective import evaluate, with_bounds
 from scheduler.placement.problem import (
     NODE,
     Assignment,
@@ -19,7 +19,6 @@ from scheduler.placement.problem import (
     Limits,
     PlacementProblem,
     Rejection,
-    TermValue,
 )
 from scheduler.placement.refuse import refuse
 from scheduler.placement.tree import TreeForm, tree_form
@@ -49,19 +48,6 @@ def _on_tree(problem: PlacementProblem, form: TreeForm) -> Assignment | Rejectio
     terms = with_bounds(problem.terms, evaluate(problem, nodes), solution.bounds)
     proof = "optimal" if all(term.value == term.bound for term in terms) else "gap"
     return Assignment(nodes, terms, proof, _levels(problem, form, nodes), "tree")
-
-
-def with_bounds(
-    names: tuple[str, ...], values: tuple[int, ...], bounds: dict[str, int]
-) -> tuple[TermValue, ...]:
-    """Terms with what is proven of each. Behind the first term that misses its bound
-    nothing is proven but that no term is negative; a term that repeats an earlier one has its bound."""
-    terms, proven = [], True
-    for name, value in zip(names, values, strict=True):
-        bound = bounds.get(name, value) if proven else 0
-        terms.append(TermValue(name, value, bound))
-        proven = proven and value == bound
-    return tuple(terms)
 
 
 def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tuple[str, int, int], ...]:

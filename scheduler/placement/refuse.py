@@ -9,7 +9,7 @@ from scheduler.placement.dp import fits
 from scheduler.placement.problem import Blocking, PlacementProblem, Rejection
 from scheduler.placement.tree import TreeForm, tree_form
 
-_SCOPE_WORDS = {
+SCOPE_WORDS = {
     "gang": "the gang",
     "group": "a group",
     "pp": "a pipeline",
@@ -23,7 +23,7 @@ def refuse(problem: PlacementProblem, form: TreeForm) -> Rejection:
     possible = empty is not None and fits(empty, problem.pods)
     judged = form if possible or empty is None else empty
     if not problem.shapes[int(problem.shape_of[0])].ever.any():
-        return _no_node(problem)
+        return no_node(problem)
     for scope, (size, bound) in reversed(problem_blocks(judged)):
         best = _best(judged, scope, size, bound)
         if best < size:
@@ -54,7 +54,7 @@ def _best(form: TreeForm, scope: str, size: int, bound: int) -> int:
     return int(total.max(initial=0)) // step * step
 
 
-def _no_node(problem: PlacementProblem) -> Rejection:
+def no_node(problem: PlacementProblem) -> Rejection:
     facts = tuple(
         Blocking("selector", reason, f"{count} nodes: {reason}") for reason, count in problem.excluded
     )
@@ -71,7 +71,7 @@ def _too_small(
     level = next((name for rule in problem.rules if rule.scope == scope for name in rule.required), None)
     level = level or form.levels[bound].names[0]
     code = Code.NO_DOMAIN_FITS if possible else Code.TOO_LARGE_FOR_LEVEL
-    what, when = _SCOPE_WORDS[scope], "free now" if possible else "even when empty"
+    what, when = SCOPE_WORDS[scope], "free now" if possible else "even when empty"
     message = f"{what} needs {size} pods in one {level}; the best {level} has room for {best} {when}"
     if not possible and scope == "tp":
         message += _wider(form, size, bound)
@@ -83,7 +83,7 @@ def _too_small(
         level=level,
         needed=size,
         best=best,
-        blocking=(*facts, *_lost(problem, possible)),
+        blocking=(*facts, *lost_nodes(problem, possible=possible)),
     )
 
 
@@ -104,7 +104,7 @@ def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Re
     bound = problem_blocks(form)
     if bound:
         message += ", counting only whole " + " and ".join(
-            f"{_SCOPE_WORDS[scope].split(' ', 1)[1]}s per {form.levels[block[1]].names[0]}"
+            f"{SCOPE_WORDS[scope].split(' ', 1)[1]}s per {form.levels[block[1]].names[0]}"
             for scope, block in bound
         )
     resource = problem.cluster.resources[problem.primary]
@@ -116,11 +116,11 @@ def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Re
         level="cluster",
         needed=problem.pods,
         best=best,
-        blocking=(*facts, *_lost(problem, possible)),
+        blocking=(*facts, *lost_nodes(problem, possible=possible)),
     )
 
 
-def _lost(problem: PlacementProblem, possible: bool) -> tuple[Blocking, ...]:
+def lost_nodes(problem: PlacementProblem, *, possible: bool) -> tuple[Blocking, ...]:
     """Nodes that are out for a reason that could change."""
     if not possible:
         return ()

@@ -1,0 +1,146 @@
+"""Gangs without tree form, as an integer model: several shapes, unequal groups, members that already
+run, levels that do not nest. Exact, one rule one function; solved term by term.
+
+The solver is CP-SAT with one worker, a fixed seed and a deterministic time limit, so
+that the same problem always has the same answer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scheduler.model import Code
+from scheduler.placement.counts import Counts
+from scheduler.placement.objective import evaluate, with_bounds
+from scheduler.placement.problem import (
+    NODE,
+    Assignment,
+    Int32,
+    Int64,
+    Limits,
+    PlacementProblem,
+    Rejection,
+)
+from scheduler.placement.refuse_general import refuse_general
+from scheduler.placement.search import Search
+from scheduler.placement.terms import term_expression
+from scheduler.placement.units import Reduced, reduce
+
+
+def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
+    """The best assignment under every rule, or why there is none; `timed_out` when neither is proven."""
+    reduced = reduce(problem)
+    if not reduced.units:
+        return _nothing_to_place(problem)
+    counts = Counts(problem, reduced)
+    search = Search(counts.model, limits.deterministic_s)
+    if counts.hopeless or not search.feasible(counts.hints()):
+        if search.unknown and not counts.hopeless:
+            return _timed_out(problem)
+        return refuse_general(problem, limits)
+    bounds: dict[str, int] = {}
+    complete = True
+    for term in problem.terms:
+        expression = term_expression(counts, term)
+        if expression is None or not complete:
+            continue
+        value, bound = search.minimise(expression.linear)
+        bounds[term] = bound + expression.offset
+        complete = value == bound
+    nodes = _assign(problem, reduced, counts, search)
+    terms = with_bounds(problem.terms, evaluate(problem, nodes), bounds)
+    proof = (
+        "optimal" if all(t.value == t.bound for t in terms) else "timed_out" if search.out_of_time else "gap"
+    )
+    return Assignment(nodes, terms, proof, _levels(problem, nodes, counts, limits), "integer model")
+
+
+def _nothing_to_place(problem: PlacementProblem) -> Assignment:
+    """Every member already runs."""
+    nodes = problem.fixed.copy()
+    values = evaluate(problem, nodes)
+    terms = with_bounds(problem.terms, values, dict(zip(problem.terms, values, strict=True)))
+    levels = tuple((level, used, used) for level, used in _used(problem, nodes).items())
+    return Assignment(nodes, terms, "optimal", levels, "nothing to place")
+
+
+def _timed_out(problem: PlacementProblem) -> Rejection:
+    message = f"out of time: no assignment of the {problem.pods} pods was found, and none was ruled out"
+    return Rejection(Code.TIMED_OUT, message, possible=True, proof="timed_out", needed=problem.pods)
+
+
+def _used(problem: PlacementProblem, nodes: Int32) -> dict[str, int]:
+    domain_of = problem.cluster.domain_of
+    return {level: int(np.unique(domain_of(level)[nodes]).size) for level in problem.cluster.levels}
+
+
+def _levels(
+    problem: PlacementProblem, nodes: Int32, counts: Counts, limits: Limits
+) -> tuple[tuple[str, int, int], ...]:
+    """Per level the domains used, and the least that any assignment could use."""
+    found = []
+    for level, used in _used(problem, nodes).items():
+        least = used
+        if used > 1:
+            search = Search(Counts(problem, counts.reduced).model, limits.deterministic_s / 4)
+            term = term_expression(counts, "nodes" if level == NODE else f"domains_{level}")
+            assert term is not None
+            least = search.least(term.linear, at_most=used - term.offset) + term.offset
+        found.append((level, used, max(min(least, used), 1)))
+    return tuple(found)
+
+
+def _assign(problem: PlacementProblem, reduced: Reduced, counts: Counts, search: Search) -> Int32:
+    """A node for every pod from the numbers per class, in rank order along the fabric."""
+    nodes, place_of = problem.fixed.copy(), _places(problem)
+    left = [dict.fromkeys(one.nodes, one.room[reduced.units[0].shape]) for one in reduced.classes]
+    for at, unit in enumerate(reduced.units):
+        taken: list[int] = []
+        for cls, number in counts.numbers(at, search):
+            if reduced.single:
+                taken += _drawn(left[cls], number, place_of)
+            else:
+                taken += [reduced.classes[cls].nodes[0]] * number
+        taken.sort(key=lambda node: int(place_of[node]))
+        nodes[list(unit.pods)] = _in_steps(taken, reduced, at)
+    return nodes
+
+
+def _places(problem: PlacementProblem) -> Int64:
+    """int64[nodes]: where each node stands when neighbours in the fabric stand together."""
+    partitions = problem.cluster.partitions
+    keys = [np.arange(problem.cluster.size), *(p.domain_of.astype(np.int64) for p in reversed(partitions))]
+    order = np.lexsort(keys)
+    places = np.empty(problem.cluster.size, dtype=np.int64)
+    places[order] = np.arange(problem.cluster.size)
+    return places
+
+
+def _drawn(room: dict[int, int], number: int, place_of: Int64) -> list[int]:
+    """Nodes for so many pods of one class, one node filled after the other; takes the room."""
+    taken: list[int] = []
+    for node in sorted(room, key=lambda one: int(place_of[one])):
+        take = min(number - len(taken), room[node])
+        taken += [node] * take
+        room[node] -= take
+    return taken
+
+
+def _in_steps(taken: list[int], reduced: Reduced, unit: int) -> list[int]:
+    """Nodes of a unit so that every block's run of ranks lies in one cell, innermost blocks first."""
+    items = [[node] for node in taken]
+    done = 1
+    for step in reduced.steps:
+        if unit not in step.units:
+            continue
+        per = step.size // done
+        bundles: list[list[int]] = []
+        cells: dict[int, list[list[int]]] = {}
+        for item in items:
+            waiting = cells.setdefault(int(step.cell_of[item[0]]), [])
+            waiting.append(item)
+            if len(waiting) == per:
+                bundles.append([node for one in waiting for node in one])
+                cells[int(step.cell_of[item[0]])] = []
+        items, done = bundles, step.size
+    return [node for item in items for node in item]

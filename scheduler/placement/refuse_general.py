@@ -1,0 +1,112 @@
+"""Why a gang without tree form does not fit: the first block that no domain could hold, else the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scheduler.model import Code
+from scheduler.placement.counts import Counts
+from scheduler.placement.problem import Blocking, Limits, PlacementProblem, Rejection, ScopeRule, slots
+from scheduler.placement.refuse import SCOPE_WORDS, lost_nodes, no_node
+from scheduler.placement.search import Search
+from scheduler.placement.units import reduce
+
+
+def refuse_general(problem: PlacementProblem, limits: Limits) -> Rejection:
+    """The rejection of a gang that is proven not to fit now."""
+    if not all(shape.ever.any() for shape in problem.shapes):
+        return no_node(problem)
+    possible = _possible(problem, limits)
+    for at in reversed(range(len(problem.rules))):
+        found = _too_small(problem, problem.rules[at], possible=possible is not False)
+        if found is not None:
+            return found
+    return _whole(problem, possible=possible is not False)
+
+
+def _possible(problem: PlacementProblem, limits: Limits) -> bool | None:
+    """Whether the gang would fit with nothing else running; None when time ran out first."""
+    counts = Counts(problem, reduce(problem, ever=True), ever=True)
+    if counts.hopeless:
+        return False
+    search = Search(counts.model, limits.deterministic_s / 2)
+    if search.feasible({}):
+        return True
+    return None if search.unknown else False
+
+
+def _too_small(problem: PlacementProblem, rule: ScopeRule, *, possible: bool) -> Rejection | None:
+    """The block of a rule for which no domain of its level has room, counted shape by shape."""
+    blocks = np.unique(rule.block_of)
+    for level in rule.required:
+        for block in blocks[blocks >= 0].tolist():
+            pods = np.flatnonzero((rule.block_of == block) & (problem.fixed < 0))
+            needed, best = len(pods), _best(problem, pods, level, ever=not possible)
+            if best < needed:
+                what = SCOPE_WORDS[rule.scope]
+                when = "free now" if possible else "even when empty"
+                code = Code.NO_DOMAIN_FITS if possible else Code.TOO_LARGE_FOR_LEVEL
+                message = (
+                    f"{what} needs {needed} pods in one {level}; the best {level} has room for {best} {when}"
+                )
+                fact = Blocking("constraint", f"{rule.scope}={level}", f"{what} must stay inside one {level}")
+                return Rejection(
+                    code,
+                    message,
+                    possible,
+                    level=level,
+                    needed=needed,
+                    best=best,
+                    blocking=(fact, *lost_nodes(problem, possible=possible)),
+                )
+    return None
+
+
+def _best(
+    problem: PlacementProblem, pods: np.ndarray[tuple[int], np.dtype[np.int64]], level: str, *, ever: bool
+) -> int:
+    """The most of these pods that a domain could take, each shape judged on its own."""
+    domains = problem.cluster.domain_of(level)
+    count = int(domains.max(initial=0)) + 1
+    total = np.zeros(count, dtype=np.int64)
+    for shape in np.unique(problem.shape_of[pods]).tolist():
+        wanted = int(np.count_nonzero(problem.shape_of[pods] == shape))
+        room = np.bincount(domains, weights=slots(problem, shape, ever=ever), minlength=count)
+        total += np.minimum(room.astype(np.int64), wanted)
+    return int(total.max(initial=0))
+
+
+def _whole(problem: PlacementProblem, *, possible: bool) -> Rejection:
+    pods = np.flatnonzero(problem.fixed < 0)
+    everywhere = replace(problem, rules=())
+    best = min(_best_anywhere(everywhere, pods, ever=not possible), len(pods))
+    when = "now" if possible else "even on empty nodes"
+    code = Code.NOT_ENOUGH_CAPACITY if possible else Code.CLUSTER_TOO_SMALL
+    message = f"the gang's {len(pods)} pods do not fit together {when}"
+    if best < len(pods):
+        message += f"; there is room for {best} of them"
+    else:
+        message += ": each alone has room, but not all under the gang's constraints"
+    resource = problem.cluster.resources[problem.primary]
+    fact = Blocking("resource", resource, f"{len(pods)} pods needed, room for {best} without constraints")
+    return Rejection(
+        code,
+        message,
+        possible,
+        level="cluster",
+        needed=len(pods),
+        best=best,
+        blocking=(fact, *lost_nodes(problem, possible=possible)),
+    )
+
+
+def _best_anywhere(
+    problem: PlacementProblem, pods: np.ndarray[tuple[int], np.dtype[np.int64]], *, ever: bool
+) -> int:
+    total = 0
+    for shape in np.unique(problem.shape_of[pods]).tolist():
+        wanted = int(np.count_nonzero(problem.shape_of[pods] == shape))
+        total += min(int(slots(problem, shape, ever=ever).sum()), wanted)
+    return total

@@ -1,0 +1,158 @@
+"""What the integer model counts: units of interchangeable pods over classes of interchangeable nodes.
+
+Pods of one shape in the same blocks are interchangeable: the model counts them. Blocks
+that are alike (one shape, one size, required levels only) are interchangeable as wholes:
+instead of a block each, the pods of all of them must come in multiples of the block's
+size inside every domain of its levels, a *step*. Nodes with the same domains, room and
+eligibility are one class while pods are of one shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.placement.problem import NODE, Cluster, Int32, Int64, PlacementProblem, ScopeRule, slots
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """Interchangeable pods: their indices in rank order, shape, and the blocks that the model
+    follows one by one, as (rule index, block)."""
+
+    pods: tuple[int, ...]
+    shape: int
+    blocks: tuple[tuple[int, int], ...]
+    stage: int
+    replica: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """Inside every cell (int32[nodes]) the pods of a unit come in multiples of `size`."""
+
+    size: int
+    cell_of: Int32
+    units: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeClass:
+    """Nodes that are alike, in natural order; `room`: pods per node by shape."""
+
+    nodes: tuple[int, ...]
+    room: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
+    """A problem as the model sees it. `single`: one shape, so that a class's room is a sum."""
+
+    units: tuple[Unit, ...]
+    steps: tuple[Step, ...]
+    classes: tuple[NodeClass, ...]
+    followed: tuple[int, ...]
+    single: bool
+
+
+def reduce(problem: PlacementProblem, *, ever: bool = False) -> Reduced:
+    """Units, steps and node classes of a problem; with `ever`, on nodes with nothing running."""
+    stepped = _stepped(problem)
+    followed = tuple(
+        at for at, rule in enumerate(problem.rules) if at not in stepped and (rule.required or rule.preferred)
+    )
+    units = _units(problem, followed)
+    steps = tuple(_step(problem, at, units) for at in stepped)
+    rooms = [slots(problem, shape, ever=ever) for shape in range(len(problem.shapes))]
+    single = len({unit.shape for unit in units}) <= 1
+    by_node = any(NODE in (*rule.required, *rule.preferred) for rule in problem.rules)
+    return Reduced(units, steps, _classes(problem, rooms, apart=not single or by_node), followed, single)
+
+
+def _stepped(problem: PlacementProblem) -> tuple[int, ...]:
+    """Rules whose blocks are alike, from the innermost outwards, as far as that goes."""
+    if (problem.stage_of > 0).any() or (problem.fixed >= 0).any():
+        return ()
+    found: list[int] = []
+    inner = 1
+    for at in reversed(range(1, len(problem.rules))):
+        rule = problem.rules[at]
+        if not rule.required and not rule.preferred:
+            continue
+        size = _alike(problem, rule, at)
+        if size is None or size % inner:
+            break
+        found.append(at)
+        inner = size
+    return tuple(found)
+
+
+def _alike(problem: PlacementProblem, rule: ScopeRule, at: int) -> int | None:
+    """The size of a rule's blocks when they are interchangeable inside every outer block."""
+    if rule.preferred or (rule.block_of < 0).any():
+        return None
+    counts = np.bincount(rule.block_of)
+    if counts.min() != counts.max():
+        return None
+    for other in problem.rules[:at]:
+        if not _same_per_block(rule.block_of, other.block_of):
+            return None
+    return int(counts[0]) if _same_per_block(rule.block_of, problem.shape_of) else None
+
+
+def _same_per_block(block_of: Int32, value: Int32) -> bool:
+    """Whether all pods of a block have the same value."""
+    first = np.full(int(block_of.max()) + 1, -2, dtype=np.int64)
+    first[block_of] = value
+    return bool((first[block_of] == value).all())
+
+
+def _units(problem: PlacementProblem, followed: tuple[int, ...]) -> tuple[Unit, ...]:
+    staged = (problem.stage_of > 0).any()
+    found: dict[tuple[object, ...], list[int]] = {}
+    for pod in np.flatnonzero(problem.fixed < 0).tolist():
+        blocks = tuple(
+            (at, int(problem.rules[at].block_of[pod]))
+            for at in followed
+            if problem.rules[at].block_of[pod] >= 0
+        )
+        stage = (int(problem.stage_of[pod]), int(problem.replica_of[pod])) if staged else (-1, -1)
+        found.setdefault((int(problem.shape_of[pod]), blocks, stage), []).append(pod)
+    return tuple(
+        Unit(tuple(pods), key[0], key[1], *key[2])  # type: ignore[arg-type, misc]  # as built above
+        for key, pods in found.items()
+    )
+
+
+def _step(problem: PlacementProblem, at: int, units: tuple[Unit, ...]) -> Step:
+    rule = problem.rules[at]
+    levels = [level for outer in problem.rules[: at + 1] for level in outer.required]
+    columns = [problem.cluster.domain_of(level) for level in dict.fromkeys(levels)]
+    _, cell_of = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+    size = int(np.bincount(rule.block_of)[0])
+    return Step(size, cell_of.reshape(-1).astype(np.int32), tuple(range(len(units))))
+
+
+def _classes(problem: PlacementProblem, rooms: list[Int64], *, apart: bool) -> tuple[NodeClass, ...]:
+    """Node classes with room for some pod; with `apart` every node is its own."""
+    cluster, useful = problem.cluster, np.flatnonzero(np.max(rooms, axis=0) > 0)
+    found: dict[tuple[int, ...], list[int]] = {}
+    for node, key in zip(
+        useful.tolist(), _keys(cluster, problem.primary, rooms, useful).tolist(), strict=True
+    ):
+        found.setdefault((node,) if apart else tuple(key), []).append(node)
+    return tuple(
+        NodeClass(tuple(nodes), tuple(int(room[nodes[0]]) for room in rooms)) for nodes in found.values()
+    )
+
+
+def _keys(cluster: Cluster, primary: int, rooms: list[Int64], nodes: Int64) -> Int64:
+    columns = [
+        *(partition.domain_of for partition in cluster.partitions),
+        *rooms,
+        cluster.free[primary],
+        cluster.total[primary],
+        cluster.usable,
+    ]
+    return np.column_stack([column[nodes].astype(np.int64) for column in columns])
