@@ -84,11 +84,7 @@ class Counts:
     def uses(self, level: str) -> dict[int, Var]:
         """A truth value per domain that could receive a pod: some pod goes there now."""
         if level not in self._uses:
-            self._uses[level] = self._flags(
-                level,
-                ((c, self.y[c], len(cls.nodes)) for c, cls in enumerate(self.reduced.classes)),
-                f"d_{level}",
-            )
+            self._uses[level] = self._flags(range(len(self.reduced.units)), level, f"d_{level}")
         return self._uses[level]
 
     def block_uses(self, rule: int, block: int, level: str) -> dict[int, Expr]:
@@ -96,12 +92,8 @@ class Counts:
         key = (rule, block, level)
         if key not in self._block_uses:
             units = [u for u, unit in enumerate(self.reduced.units) if (rule, block) in unit.blocks]
-            self._block_uses[key] = self._of_units(
-                units,
-                level,
-                f"b{rule}_{block}_{level}",
-                np.flatnonzero(self.problem.rules[rule].block_of == block).tolist(),
-            )
+            pods = np.flatnonzero(self.problem.rules[rule].block_of == block).tolist()
+            self._block_uses[key] = self._of_units(units, level, f"b{rule}_{block}_{level}", pods)
         return self._block_uses[key]
 
     def stage_uses(self, replica: int, stage: int, level: str) -> dict[int, Expr]:
@@ -119,21 +111,31 @@ class Counts:
         return self._block_uses[key]
 
     def _of_units(self, units: list[int], level: str, name: str, pods: Iterable[int]) -> dict[int, Expr]:
-        terms = ((c, var, len(self.reduced.units[u].pods)) for u in units for c, var in self.classes_of(u))
-        flags: dict[int, Expr] = dict(self._flags(level, terms, name))
+        flags: dict[int, Expr] = dict(self._flags(units, level, name))
         return flags | dict.fromkeys(self.fixed_domains(level, pods), 1)
 
-    def _flags(self, level: str, terms: Iterable[tuple[int, Var, int]], name: str) -> dict[int, Var]:
-        """Per domain a truth value that holds exactly when one of its terms is positive."""
-        per_domain: dict[int, list[tuple[Var, int]]] = {}
-        for c, var, most in terms:
-            per_domain.setdefault(self.domain(c, level), []).append((var, most))
+    def _flags(self, units: Iterable[int], level: str, name: str) -> dict[int, Var]:
+        """Per domain a truth value that holds exactly when one of these units has a pod there.
+
+        One rule per unit and domain, with all the room that the domain has for the unit: far
+        tighter than a rule per node when the solver bounds how few domains will do.
+        """
+        inside: dict[int, dict[int, list[tuple[Var, int]]]] = {}
+        for u in units:
+            shape = self.reduced.units[u].shape
+            for c, var in self.classes_of(u):
+                cls = self.reduced.classes[c]
+                room = cls.room[shape] * len(cls.nodes)
+                inside.setdefault(self.domain(c, level), {}).setdefault(u, []).append((var, room))
         flags: dict[int, Var] = {}
-        for domain, parts in sorted(per_domain.items()):
+        for domain, of_unit in sorted(inside.items()):
             flag = flags[domain] = self.model.new_bool_var(f"{name}_{domain}")
-            for var, most in parts:
-                self.model.add(var <= most * flag)
-            self.model.add(sum(var for var, _ in parts) >= flag)
+            for u, parts in of_unit.items():
+                most = min(len(self.reduced.units[u].pods), sum(room for _, room in parts))
+                self.model.add(sum(var for var, _ in parts) <= most * flag)
+            self.model.add(sum(var for parts in of_unit.values() for var, _ in parts) >= flag)
+        if flags:
+            self.model.add_at_least_one(flags.values())
         return flags
 
     def capacity(self) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

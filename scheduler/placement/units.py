@@ -138,9 +138,10 @@ def _classes(problem: PlacementProblem, rooms: list[Int64], *, apart: bool) -> t
     """Node classes with room for some pod; with `apart` every node is its own."""
     cluster, useful = problem.cluster, np.flatnonzero(np.max(rooms, axis=0) > 0)
     found: dict[tuple[int, ...], list[int]] = {}
-    for node, key in zip(
-        useful.tolist(), _keys(cluster, problem.primary, rooms, useful).tolist(), strict=True
-    ):
+    running = np.zeros(cluster.size, dtype=np.int64)
+    running[problem.fixed[problem.fixed >= 0]] = 1 + problem.fixed[problem.fixed >= 0]  # each on its own
+    keys = _keys(cluster, problem.primary, [*rooms, running], useful)
+    for node, key in zip(useful.tolist(), keys.tolist(), strict=True):
         found.setdefault((node,) if apart else tuple(key), []).append(node)
     return tuple(
         NodeClass(tuple(nodes), tuple(int(room[nodes[0]]) for room in rooms)) for nodes in found.values()

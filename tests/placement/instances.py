@@ -113,3 +113,70 @@ def random_problem(rng: np.random.Generator) -> PlacementProblem:
         stages=stages,
         group=group,
     )
+
+
+def random_general_problem(rng: np.random.Generator) -> PlacementProblem:
+    """A problem without tree form, more often than not: mixed shapes, groups of unequal size with their
+    own constraints, members that run, partitions that do not nest. Up to 6 nodes and 5 pods."""
+    size = int(rng.integers(2, 7))
+    nested = rng.random() < 0.4
+    leaf = np.sort(rng.integers(0, 2, size))
+    rack = leaf * 10 + np.sort(rng.integers(0, 2, size)) if nested else rng.integers(0, 3, size)
+    nvlink = rng.integers(0, 3, size) if rng.random() < 0.6 else np.arange(size)
+    total = np.stack([rng.choice([2, 4, 8], size), rng.choice([4, 8], size)])
+    free = np.minimum(rng.integers(0, 9, (2, size)), total)
+    free = np.where(rng.random(size) < 0.5, total, free)
+    levels = {"leaf": leaf.tolist(), "rack": rack.tolist(), "nvlink": nvlink.tolist()}
+    nodes = Cluster(
+        names=tuple(f"n{i}" for i in range(size)),
+        resources=("gpu", "cpu"),
+        free=frozen(free, np.int64),
+        total=frozen(total, np.int64),
+        usable=np.ones(size, dtype=np.bool_),
+        partitions=tuple(partition(name, ids) for name, ids in levels.items()),
+    )
+    pods = int(rng.integers(1, 6))
+    kinds = int(rng.integers(1, 4))
+    shapes = tuple(
+        ShapeDemand(frozen([int(rng.choice([0, 1, 2, 3])), int(rng.choice([1, 1, 2]))], np.int64), mask, mask)  # type: ignore[arg-type]
+        for mask in (rng.random(size) < 0.85 for _ in range(kinds))
+    )
+    stages = 2 if rng.random() < 0.25 and pods % 2 == 0 else 0
+    rules = _random_rules(rng, pods, stages)
+    rank, none = np.arange(pods, dtype=np.int32), np.full(pods, -1, dtype=np.int32)
+    fixed = none.copy()
+    if rng.random() < 0.3:
+        fixed[rng.integers(0, pods)] = rng.integers(0, size)
+    return PlacementProblem(
+        gang="default/g",
+        cluster=nodes,
+        shapes=shapes,
+        shape_of=np.sort(rng.integers(0, kinds, pods)).astype(np.int32),
+        rules=rules,
+        stage_of=rank % 2 if stages else none,
+        replica_of=rank // 2 if stages else none,
+        fixed=fixed,
+        primary=0,
+        terms=terms_of(tuple(levels), rules, pipeline=stages > 1),
+    )
+
+
+def _random_rules(rng: np.random.Generator, pods: int, stages: int) -> tuple[ScopeRule, ...]:
+    levels = ["leaf", "rack", "nvlink", "node"]
+    blocks: dict[str, np.ndarray] = {"gang": np.zeros(pods, dtype=np.int32)}  # type: ignore[type-arg]
+    if rng.random() < 0.7:
+        blocks["group"] = np.sort(rng.integers(0, 2, pods)).astype(np.int32)
+    if stages:
+        blocks["pp"] = np.arange(pods, dtype=np.int32) // stages
+    if rng.random() < 0.4:
+        blocks["tp"] = np.arange(pods, dtype=np.int32) // int(rng.choice([1, 2]))
+    return tuple(
+        ScopeRule(
+            scope,  # type: ignore[arg-type]
+            scope,
+            block_of,
+            tuple(level for level in levels if rng.random() < (0.08 if scope == "gang" else 0.2)),
+            tuple(level for level in levels[:3] if rng.random() < 0.15),
+        )
+        for scope, block_of in blocks.items()
+    )

@@ -1,0 +1,92 @@
+"""The integer model against brute force on problems of every kind that has no tree form."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from scheduler.placement.check import violations
+from scheduler.placement.model import solve_model
+from scheduler.placement.objective import evaluate
+from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
+from tests.placement import oracle
+from tests.placement.instances import random_general_problem, random_problem
+
+INSTANCES = int(os.environ.get("LOCKSTEP_INSTANCES", "400"))
+
+
+def test_every_answer_is_the_brute_force_optimum() -> None:
+    feasible = infeasible = 0
+    for seed in range(INSTANCES):
+        problem = random_general_problem(np.random.default_rng(seed))
+        if _agrees(problem, seed):
+            feasible += 1
+        else:
+            infeasible += 1
+    assert feasible > INSTANCES // 3, "too few feasible instances to mean anything"
+    assert infeasible > INSTANCES // 20, "too few infeasible instances to mean anything"
+
+
+def test_the_model_agrees_where_a_tree_would_do() -> None:
+    found = [_agrees(random_problem(np.random.default_rng(seed)), seed) for seed in range(INSTANCES // 8)]
+    assert 0 < sum(found) < len(found)
+
+
+def _agrees(problem: PlacementProblem, seed: int) -> bool:
+    """Compare with the oracle; True when there is an answer."""
+    truth, answer = oracle.best(problem), solve_model(problem, Limits())
+    if isinstance(answer, Rejection):
+        assert truth is None, (seed, answer)
+        assert answer.proof == "proven"
+        return False
+    assert truth is not None, seed
+    assert violations(problem, answer.nodes) == (), seed
+    values = tuple(term.value for term in answer.terms)
+    assert values == evaluate(problem, answer.nodes)
+    assert answer.proof == "optimal", seed
+    assert values == truth, (seed, dict(zip(problem.terms, zip(values, truth, strict=True), strict=True)))
+    return True
+
+
+def test_the_order_of_nodes_does_not_change_the_quality() -> None:
+    compared = 0
+    for seed in range(60):
+        rng = np.random.default_rng(10_000 + seed)
+        problem = random_general_problem(rng)
+        shuffled = _renumbered(problem, rng.permutation(problem.cluster.size))
+        one, other = solve_model(problem, Limits()), solve_model(shuffled, Limits())
+        assert isinstance(one, Assignment) == isinstance(other, Assignment), seed
+        if isinstance(one, Assignment) and isinstance(other, Assignment):
+            assert [t.value for t in one.terms] == [t.value for t in other.terms], seed
+            compared += 1
+    assert compared > 20
+
+
+def _renumbered(problem: PlacementProblem, order: np.ndarray) -> PlacementProblem:  # type: ignore[type-arg]
+    """The same nodes in another order; `order[i]` is the old index of the new node i."""
+    cluster = problem.cluster
+    new_of = np.argsort(order)
+    return replace(
+        problem,
+        cluster=replace(
+            cluster,
+            free=cluster.free[:, order],
+            total=cluster.total[:, order],
+            usable=cluster.usable[order],
+            partitions=tuple(replace(p, domain_of=p.domain_of[order]) for p in cluster.partitions),
+        ),
+        shapes=tuple(
+            replace(shape, eligible=shape.eligible[order], ever=shape.ever[order]) for shape in problem.shapes
+        ),
+        fixed=np.where(problem.fixed >= 0, new_of[problem.fixed], -1).astype(np.int32),
+    )
+
+
+def test_out_of_time_is_not_infeasible() -> None:
+    problem = random_general_problem(np.random.default_rng(1))
+    answer = solve_model(problem, Limits(deterministic_s=0.0))
+    assert not isinstance(answer, Rejection) or answer.proof in ("timed_out", "proven")
+    if isinstance(answer, Rejection) and answer.proof == "timed_out":
+        assert answer.possible
