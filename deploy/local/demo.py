@@ -103,8 +103,7 @@ def _survive_a_broken_node(lab: Lab) -> None:
 
 
 def _planned(lab: Lab, gang: str) -> list[str]:
-    found = lab.gang(gang)
-    return sorted({m["node"] for m in found["members"] if m["node"]}) if found else []
+    return sorted(set(lab.planned(gang).values()))
 
 
 def _show(lab: Lab) -> None:

@@ -141,6 +141,32 @@ class Lab:
             self._service.wait()
         self._service = None
 
+    def start_missing(self) -> None:
+        """Start what a test has stopped."""
+        if self._service is None or self._service.poll() is not None:
+            self.start_lockstep()
+        if "kube-scheduler" not in self.plane.pids():
+            self.start_scheduler()
+
+    def cordon(self, node: str, *, unschedulable: bool = True) -> None:
+        """Cordon a node, or lift that."""
+        path, patch = f"/api/v1/nodes/{node}", {"spec": {"unschedulable": unschedulable}}
+        self.client.request("PATCH", path, patch, content_type="application/merge-patch+json")
+
+    def planned(self, gang: str) -> dict[str, str]:
+        """Node by pod, as Lockstep has planned or seen it."""
+        found = self.gang(gang)
+        return {m["pod"].split("/")[1]: m["node"] for m in found["members"] if m["node"]} if found else {}
+
+    def gates(self, names: Iterable[str]) -> set[str]:
+        """Those of the pods that still wait behind a scheduling gate."""
+        wanted = set(names)
+        return {
+            pod["metadata"]["name"]
+            for pod in self.client.get(PODS)["items"]
+            if pod["metadata"]["name"] in wanted and pod["spec"].get("schedulingGates")
+        }
+
     def ask(self, path: str, body: Any = None) -> Any:
         """A document of Lockstep's HTTP API; raises HTTPError."""
         data = None if body is None else json.dumps(body).encode()

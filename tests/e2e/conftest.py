@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.controlplane import ControlPlane
+from deploy.local.lab import PODS, Lab
+from topology.synthetic import nvl72
 
 _HERE = Path(__file__).parent
 
@@ -27,3 +29,31 @@ def controlplane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     with ControlPlane() as plane:
         yield plane
         plane.keep = request.session.testsfailed > 0
+
+
+@pytest.fixture(scope="session")
+def shared_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Ten NVL72 racks (180 nodes, 720 GPUs) with Lockstep beside the scheduler."""
+    with Lab() as lab:
+        lab.add_nodes(nvl72(10))
+        lab.start()
+        yield lab
+        lab.plane.keep = request.session.testsfailed > 0
+
+
+@pytest.fixture
+def lab(shared_lab: Lab) -> Iterator[Lab]:
+    """The shared lab, running and empty before and after."""
+    yield shared_lab
+    clean(shared_lab)
+
+
+def clean(lab: Lab) -> None:
+    """Nothing left of a test: no pods, no cordons, both programs running."""
+    lab.client.delete(PODS, gracePeriodSeconds="0")
+    lab.eventually(lambda: not lab.client.get(PODS)["items"], what="all pods to be gone")
+    for node in lab.client.get("/api/v1/nodes")["items"]:
+        if node["spec"].get("unschedulable"):
+            lab.cordon(node["metadata"]["name"], unschedulable=False)
+    lab.start_missing()
+    lab.eventually(lambda: not lab.ask("/v1/gangs")["gangs"], what="all gangs to be forgotten")
