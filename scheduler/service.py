@@ -60,7 +60,7 @@ class Service:
         self._whatif = ThreadPoolExecutor(max_workers=1, thread_name_prefix="what-if")
         self._work = asyncio.Event()
         self._writing: dict[GangKey, asyncio.Task[None]] = {}
-        self._written: dict[str, str] = {}
+        self._written: dict[GangKey, str] = {}
         self._cluster: Cluster | None = None
         self._binder: Binder | None = None
 
@@ -145,25 +145,28 @@ class Service:
     # -- writing ------------------------------------------------------------------------
 
     def _start_writes(self) -> None:
-        for key in self.engine.unwritten():
-            if key not in self._writing:
-                task = asyncio.get_running_loop().create_task(self._write_plan(key))
+        """One task per plan that is not on its pods yet; what fails is tried again at a later sweep."""
+        planned = dict(self.engine.planned())
+        self._written = {key: plan for key, plan in self._written.items() if planned.get(key) == plan}
+        for key, plan in planned.items():
+            if self._written.get(key) != plan and key not in self._writing:
+                task = asyncio.get_running_loop().create_task(self._write_plan(key, plan))
                 self._writing[key] = task
                 task.add_done_callback(lambda _, key=key: self._writing.pop(key, None))  # type: ignore[misc]
 
-    async def _write_plan(self, key: GangKey) -> None:
-        """Let every member of a planned gang through; what fails for now is tried again at the next sweep."""
-        writes = [one for one in self.engine.writes(key) if self._written.get(one.slot.uid) != one.plan]
-        await asyncio.gather(*(self._let_through(one) for one in writes))
+    async def _write_plan(self, key: GangKey, plan: str) -> None:
+        """Let every member of a planned gang through."""
+        outcomes = await asyncio.gather(*(self._let_through(one) for one in self.engine.writes(key)))
+        if all(outcomes):
+            self._written[key] = plan
 
-    async def _let_through(self, write: Write) -> None:
+    async def _let_through(self, write: Write) -> bool:
         assert self._cluster is not None
         outcome = await self._cluster.let_through(write)
         self._metrics.writes.labels("done" if outcome.done else "failed").inc()
-        if outcome.done:
-            self._written[write.slot.uid] = write.plan
-        else:
+        if not outcome.done:
             log.warning("pod %s: its plan was not written: %s", write.slot.pod, outcome.message)
+        return outcome.done
 
     async def _write_binding(
         self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str
@@ -171,9 +174,7 @@ class Service:
         assert self._cluster is not None
         outcome = await self._cluster.bind(pod=pod, uid=uid, node=node, slot=slot, plan=plan)
         self._metrics.bindings.labels("done" if outcome.done else "failed").inc()
-        self._written.pop(uid, None)
-        if outcome.done:
-            self._work.set()
+        self._work.set()
         return outcome
 
     # -- the server asks ----------------------------------------------------------------

@@ -369,12 +369,12 @@ class Engine:
                 found.append(Write(slot, record.plan.id, gated, nominate=pod.pod_group is None))
         return tuple(found)
 
-    def unwritten(self) -> tuple[GangKey, ...]:
-        """Planned gangs with members that do not carry their plan yet."""
+    def planned(self) -> tuple[tuple[GangKey, str], ...]:
+        """Gangs on their way from plan to Binding, and the ids of their plans."""
         return tuple(
-            key
+            (key, record.plan.id)
             for key, record in self.gangs.items()
-            if record.state in (State.RESERVED, State.COMMITTING) and self.writes(key)
+            if record.plan is not None and record.state in (State.RESERVED, State.COMMITTING)
         )
 
     def knows(self, uid: str) -> bool:
@@ -423,12 +423,11 @@ class Engine:
             record.apply(Event.COMMIT, now_s)
         return wrong
 
-    def bound(self, uid: str, node: NodeName, now_s: float) -> None:
-        """A Binding was accepted: believed before the watch shows it."""
+    def bound(self, uid: str, node: NodeName) -> None:
+        """A Binding was accepted: believed before the watch shows it. `refresh` draws the conclusions."""
         pod = self._members.pod(uid)
         if pod is not None:
             self.observe(PodSeen(replace(pod, node=node)))
-            self.refresh(now_s)
 
     def unbound(self, uid: str) -> None:
         """A pod without a gang was counted on a node before its Binding, which then failed."""

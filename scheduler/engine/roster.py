@@ -20,7 +20,7 @@ class GangRecord:
     `succeeded`: uids of members that ended well; `version` rises with every
     change of the members; `tried`: version and ledger generation of the last refusal;
     `turns`: times that a lease ended, each putting the gang further back;
-    `report`: the last decision in the form that is shown to people.
+    `report`: the last decision in the form that is shown to people; `bound`: members with a node.
     """
 
     key: GangKey
@@ -39,6 +39,8 @@ class GangRecord:
     rejection: Rejection | None = None
     invalid: tuple[InvalidField, ...] = ()
     report: dict[str, Any] | None = None
+    bound: int = 0
+    _stated: tuple[int, int] = (-1, 0)
 
     def put(self, pod: Pod, membership: Membership | None, faults: tuple[InvalidField, ...]) -> None:
         """Take over a member as it is now; news that do not matter to planning leave `version` alone."""
@@ -47,6 +49,7 @@ class GangRecord:
         if not same or self.memberships.get(pod.uid) != membership or self.faults.get(pod.uid, ()) != faults:
             self.version += 1
         self.pods[pod.uid] = pod
+        self.bound += (pod.node is not None) - (before is not None and before.node is not None)
         self.memberships.pop(pod.uid, None)
         self.faults.pop(pod.uid, None)
         if membership is not None:
@@ -57,7 +60,8 @@ class GangRecord:
     def drop(self, uid: str, *, succeeded: bool) -> None:
         """A member is gone, failed, or has done its work."""
         self.version += 1
-        self.pods.pop(uid, None)
+        before = self.pods.pop(uid, None)
+        self.bound -= before is not None and before.node is not None
         self.memberships.pop(uid, None)
         self.faults.pop(uid, None)
         if succeeded:
@@ -72,13 +76,10 @@ class GangRecord:
     @property
     def size(self) -> int:
         """Members that the gang asks for, as far as any of them says; those that ended well are done."""
-        stated = max((m.size or 0 for m in self.memberships.values()), default=0)
+        if self._stated[0] != self.version:
+            self._stated = self.version, max((m.size or 0 for m in self.memberships.values()), default=0)
+        stated = self._stated[1]
         return max(stated - len(self.succeeded), 1 if stated else len(self.pods) + 1)
-
-    @property
-    def bound(self) -> int:
-        """Members that have a node."""
-        return sum(pod.node is not None for pod in self.pods.values())
 
     @property
     def priority(self) -> int:

@@ -42,6 +42,7 @@ class _Barrier:
     plan: str
     waiting: dict[str, asyncio.Future[str]] = field(default_factory=dict)
     opened: bool = False
+    answered: int = 0
 
 
 class Binder:
@@ -82,7 +83,7 @@ class Binder:
         if pod is not None and self._engine.held_from(pod, [node]):
             return str(Reason.HELD)
         if pod is not None and pod.node is None:
-            self._engine.bound(uid, node, self._clock())  # from now on no plan may count on this room
+            self._engine.bound(uid, node)  # from now on no plan may count on this room
         outcome = await self._write(pod=key, uid=uid, node=node, slot=None, plan="")
         if not outcome.done and pod is not None:
             self._engine.unbound(uid)
@@ -119,6 +120,8 @@ class Binder:
         if barrier.opened:
             self._write_newcomers(barrier)
             return
+        if len(barrier.waiting) < len(record.pods) - record.bound:
+            return
         if any(pod.node is None and uid not in barrier.waiting for uid, pod in record.pods.items()):
             return
         wrong = self._engine.begin_commit(barrier.gang, self._clock())
@@ -151,7 +154,7 @@ class Binder:
             self._in_flight.discard(slot.uid)
         now_s = self._clock()
         if outcome.done:
-            self._engine.bound(slot.uid, slot.node, now_s)
+            self._engine.bound(slot.uid, slot.node)
         else:
             log.warning("gang %s: pod %s was not bound: %s", barrier.gang, slot.pod, outcome.message)
             barrier.waiting.pop(slot.uid, None)
