@@ -20,6 +20,7 @@ from scheduler.placement.problem import (
     PlacementProblem,
     Rejection,
 )
+from scheduler.placement.prune import fewest
 from scheduler.placement.refuse import refuse
 from scheduler.placement.tree import TreeForm, tree_form
 
@@ -60,6 +61,9 @@ def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tu
 
 def _least(problem: PlacementProblem, form: TreeForm, level: str) -> int:
     """The fewest domains of a level that could hold the gang, other terms aside."""
+    simple = fewest(form, form.position(level), problem.pods)
+    if simple is not None:
+        return simple
     name = "nodes" if level == NODE else f"domains_{level}"
     alone = replace(problem, terms=(name,))
     solution = dp.solve(alone, form)

@@ -3,8 +3,9 @@
 The terms are walked in order. As long as a term only says "use one domain of this
 level" or charges a domain that holds everything, the candidates are exactly the
 domains that attain its least value. The first term that needs several domains
-removes the children too small to be among so few; the walk then ends, and the
-dynamic program decides the rest exactly.
+removes the children too small to be among so few; a second such term, finer than the
+first, removes whole children by their stairs. The walk then ends, and the dynamic
+program decides the rest exactly.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from scheduler.placement.costs import TreeTerm
 from scheduler.placement.problem import Bool, Int64
+from scheduler.placement.staircase import useless
 from scheduler.placement.tree import TreeForm, parents
 
 
@@ -22,18 +24,20 @@ from scheduler.placement.tree import TreeForm, parents
 class Candidates:
     """Alternatives of which one holds the whole gang: domains of tree level `level`
     (-1: the cluster, domain 0), and the domains left out below them (`dropped[i]`,
-    bool[domains])."""
+    bool[domains]). `most[i]`: how many domains of a level any optimum uses at most."""
 
     level: int
     domains: Int64
     dropped: tuple[Bool | None, ...]
+    most: tuple[int | None, ...]
 
 
 def candidates(form: TreeForm, terms: tuple[TreeTerm, ...], pods: int) -> Candidates:
     """The domains that can hold an optimum, and the parts of them that cannot matter."""
     level, chosen = -1, np.zeros(1, dtype=np.int64)
     dropped: list[Bool | None] = [None] * len(form.levels)
-    several = False
+    most: list[int | None] = [None] * len(form.levels)
+    several = -1
     for term in terms:
         if term.kind == "known" or (term.kind in ("count", "split", "balance") and term.level <= level):
             continue
@@ -42,17 +46,61 @@ def candidates(form: TreeForm, terms: tuple[TreeTerm, ...], pods: int) -> Candid
             price = term.charge[ancestors(form, level, term.level)[chosen]]
             chosen = chosen[price == price.min()]
             continue
-        if term.kind != "count" or several:
+        if term.kind != "count":
+            break
+        if several >= 0:
+            if term.level <= several:
+                continue
+            if len(chosen) == 1 and _additive(form, several, term.level):
+                _by_stairs(form, several, term.level, dropped, most, pods=pods)
             break
         below = ancestors(form, term.level, level)
-        inside = np.isin(below, chosen)
-        whole = np.flatnonzero(inside & (form.capacity[term.level] >= pods))
+        inside = np.zeros(form.levels[level].domains if level >= 0 else 1, dtype=np.bool_)
+        inside[chosen] = True
+        whole = np.flatnonzero(inside[below] & (form.capacity[term.level] >= pods))
         if whole.size:
             level, chosen = term.level, whole
             continue
-        several = True
-        chosen, dropped[term.level] = _fewest(form.capacity[term.level], below, chosen, pods)
-    return Candidates(level, chosen, tuple(dropped))
+        several = term.level
+        chosen, small, most[several] = _fewest(form.capacity[several], below, chosen, pods)
+        outside = np.ones(len(inside), dtype=np.bool_)
+        outside[chosen] = False
+        dropped[several] = small | outside[below]
+    return Candidates(level, chosen, tuple(dropped), tuple(most))
+
+
+def _additive(form: TreeForm, coarse: int, fine: int) -> bool:
+    """Whether a coarse domain holds just what its fine ones hold together."""
+    return all(form.step[level] in (1, form.step[fine]) for level in range(coarse, fine))
+
+
+def _by_stairs(
+    form: TreeForm,
+    coarse: int,
+    fine: int,
+    dropped: list[Bool | None],
+    most: list[int | None],
+    *,
+    pods: int,
+) -> None:
+    """Drop what cannot be part of an answer with the fewest coarse and then the fewest fine domains."""
+    gone, used = dropped[coarse], most[coarse]
+    assert gone is not None and used is not None
+    found = useless(form.capacity[fine], ancestors(form, fine, coarse), ~gone, coarse_used=used, pods=pods)
+    dropped[coarse] = gone | found.coarse
+    dropped[fine], most[fine] = found.fine, found.most_fine
+
+
+def fewest(form: TreeForm, level: int, pods: int) -> int | None:
+    """The fewest domains of a level that hold the gang, in closed form; None where only a search can tell."""
+    bound = max((at for at in range(level) if form.step[at] == pods), default=-1)
+    if not all(form.step[at] in (1, form.step[level]) for at in range(bound + 1, level)):
+        return None
+    if int(form.capacity[level].max(initial=0)) >= pods:
+        return 1
+    below = ancestors(form, level, bound)
+    within = form.capacity[bound] >= pods if bound >= 0 else np.ones(1, dtype=np.bool_)
+    return _fewest(form.capacity[level], below, np.flatnonzero(within), pods)[2]
 
 
 def ancestors(form: TreeForm, level: int, coarse: int) -> Int64:
@@ -64,7 +112,7 @@ def ancestors(form: TreeForm, level: int, coarse: int) -> Int64:
     return parents(form.levels[level], form.levels[coarse]).astype(np.int64)
 
 
-def _fewest(capacity: Int64, parent: Int64, chosen: Int64, pods: int) -> tuple[Int64, Bool]:
+def _fewest(capacity: Int64, parent: Int64, chosen: Int64, pods: int) -> tuple[Int64, Bool, int]:
     """The candidates that need the fewest children, and the children too small to be among so few.
 
     With m children needed at least, one of capacity q is of use only if the m - 1
@@ -87,4 +135,4 @@ def _fewest(capacity: Int64, parent: Int64, chosen: Int64, pods: int) -> tuple[I
     small = capacity[order] < threshold[group]
     dropped = np.zeros(len(capacity), dtype=np.bool_)
     dropped[order[small]] = True
-    return owner[starts[kept]], dropped
+    return owner[starts[kept]], dropped, int(needed.min()) + 1

@@ -1,0 +1,86 @@
+"""Which domains can be part of an answer that uses the fewest coarse and then the fewest fine domains.
+
+When a gang needs several coarse domains (spines), and the next thing asked is few fine
+ones (leaves), a coarse domain is described by its stairs: the most pods that its q
+largest fine domains hold. Stairs beside the best stairs there are tell, without any
+search, which domains can take part at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.placement.problem import Bool, Int64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Useless:
+    """Coarse and fine domains (bool[domains]) that no best answer uses, and the most fine
+    domains that a best answer can use."""
+
+    coarse: Bool
+    fine: Bool
+    most_fine: int
+
+
+def useless(capacity: Int64, owner: Int64, alive: Bool, *, coarse_used: int, pods: int) -> Useless:
+    """What can be left out when exactly `coarse_used` coarse domains hold the gang.
+
+    `capacity`: int64[fine], additive inside a coarse domain; `owner`: int64[fine], the coarse
+    domain of each; `alive`: bool[coarse]. Exact: only domains are left out that no answer with
+    so few coarse and then the fewest fine domains could contain, by an upper bound on what
+    any partners could add.
+    """
+    inside = np.flatnonzero(alive[owner] & (capacity > 0))
+    order = inside[np.lexsort((-capacity[inside], owner[inside]))]
+    stairs, domains = _stairs(capacity[order], owner[order], pods)
+    limit = _feasible_count(stairs, coarse_used, pods)
+    partners = _partners(stairs, coarse_used - 1, limit)
+    steps = np.arange(stairs.shape[1])
+    reach = stairs + np.where(steps <= limit, partners[np.maximum(limit - steps, 0)], -pods)
+    kept = np.zeros(len(alive), dtype=np.bool_)
+    kept[domains] = reach.max(axis=1) >= pods
+    # With one fine domain more, what the others must bring: a smaller one cannot take part.
+    before = stairs[:, :-1] + np.where(steps[1:] <= limit, partners[np.maximum(limit - steps[1:], 0)], -pods)
+    threshold = np.full(len(alive), np.iinfo(np.int64).max)
+    threshold[domains] = pods - before.max(axis=1)
+    small = np.zeros(len(capacity), dtype=np.bool_)
+    small[inside] = capacity[inside] < threshold[owner[inside]]
+    return Useless(~kept, small, limit)
+
+
+def _stairs(capacity: Int64, owner: Int64, pods: int) -> tuple[Int64, Int64]:
+    """int64[coarse, q + 1]: pods of the q largest fine domains, and the ids of the coarse ones."""
+    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+    counts = np.diff(np.r_[starts, len(owner)])
+    table = np.zeros((len(starts), int(counts.max()) + 1), dtype=np.int64)
+    row = np.repeat(np.arange(len(starts)), counts)
+    table[row, np.arange(len(owner)) - starts[row] + 1] = capacity
+    return np.minimum(np.cumsum(table, axis=1), pods), owner[starts]
+
+
+def _feasible_count(stairs: Int64, coarse_used: int, pods: int) -> int:
+    """Fine domains of some answer: a valid limit, close to the least."""
+    sets = [np.argsort(-stairs[:, q], kind="stable")[:coarse_used] for q in range(1, stairs.shape[1])]
+    return min(_count(stairs[chosen], pods) for chosen in sets if int(stairs[chosen, -1].sum()) >= pods)
+
+
+def _count(stairs: Int64, pods: int) -> int:
+    """Fine domains that these coarse ones need, the largest first."""
+    gains = np.sort(np.diff(stairs, axis=1).ravel())[::-1]
+    return int(np.searchsorted(np.cumsum(gains), pods)) + 1
+
+
+def _partners(stairs: Int64, count: int, limit: int) -> Int64:
+    """int64[limit + 1]: an upper bound on the pods that `count` coarse domains hold in so many fine ones."""
+    best = np.zeros(limit + 1, dtype=np.int64)
+    one = np.maximum.accumulate(stairs.max(axis=0))
+    one = np.r_[one, np.full(max(limit + 1 - len(one), 0), one[-1])][: limit + 1]
+    for _ in range(count):
+        grown = best.copy()
+        for q in range(1, min(limit, stairs.shape[1] - 1) + 1):
+            grown[q:] = np.maximum(grown[q:], best[: limit + 1 - q] + one[q])
+        best = grown
+    return best
