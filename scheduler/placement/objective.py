@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,6 +64,7 @@ def with_bounds(
     return tuple(terms)
 
 
+@lru_cache(maxsize=32)  # a cluster is one snapshot: the same arrays are asked for again by every term
 def domain_capacity(cluster: Cluster, level: str, primary: int) -> tuple[Int64, Bool]:
     """Per domain of a level: free units of the primary resource on usable nodes
     (int64[domains]), and whether nothing there uses any (bool[domains])."""

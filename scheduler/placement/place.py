@@ -55,12 +55,15 @@ def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tu
     found = []
     for level in problem.cluster.levels:
         used = int(np.unique(problem.cluster.domain_of(level)[nodes]).size)
-        found.append((level, used, used if used == 1 else _least(problem, form, level)))
+        found.append((level, used, used if used == 1 else _least(problem, form, level, used)))
     return tuple(found)
 
 
-def _least(problem: PlacementProblem, form: TreeForm, level: str) -> int:
-    """The fewest domains of a level that could hold the gang, other terms aside."""
+def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> int:
+    """The fewest domains of a level that could hold the gang, other terms aside; `used` is one answer."""
+    largest = np.sort(form.capacity[form.position(level)])[::-1]
+    if int(np.searchsorted(np.cumsum(largest), problem.pods)) + 1 == used:
+        return used
     simple = fewest(form, form.position(level), problem.pods)
     if simple is not None:
         return simple

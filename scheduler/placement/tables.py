@@ -73,9 +73,11 @@ def atoms(nodes: Int64, sizes: Int64, price: Int64, *, limit: int, unit: int) ->
     one can always be filled further or emptied. Nodes of equal size and price are one
     class, of which the first by index are taken.
     """
-    keys, first, inverse = np.unique(
-        np.column_stack([sizes, price]), axis=0, return_index=True, return_inverse=True
-    )
+    rows = np.column_stack([sizes, price])
+    if len(rows) and (rows == rows[0]).all():  # mostly so, and much faster than sorting
+        keys, first, inverse = rows[:1], np.zeros(1, np.int64), np.zeros(len(rows), np.int64)
+    else:
+        keys, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     words = price.shape[1]
     total = min(limit, int(sizes.sum()))
     cost = np.full((total + 1, words), 0, dtype=np.int64)
@@ -114,6 +116,8 @@ def fold(children: list[Table], *, limit: int, unit: int, step: int, words: int)
 def _min_plus(left: Int64, right: Int64, limit: int) -> tuple[Int64, Int64]:
     """cost[k] = least left[k - j] + right[j], and the smallest such j, for k up to `limit`."""
     total = min(limit, len(left) + len(right) - 2)
+    if len(left) == 1:
+        return right[: total + 1] + left, np.arange(total + 1)
     words, width = left.shape[1], len(right)
     padded = np.zeros((total + width, words), dtype=np.int64)
     padded[:, 0] = INFEASIBLE
