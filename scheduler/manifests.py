@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-import yaml
-
+from scheduler.files import parse, texts
 from scheduler.kube.objects import from_dict
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
 from scheduler.workloads import builtin, leaderworkerset
-
-_SUFFIXES = (".yaml", ".yml", ".json")
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Expand = Callable[..., list[dict[str, Any]]]
 WORKLOADS: dict[str, Expand] = {
@@ -29,13 +22,29 @@ WORKLOADS: dict[str, Expand] = {
 }
 """The kinds that are expanded into pods, and by whom."""
 
+_RANDOM_NAMES = ("Job", "Deployment", "ReplicaSet")
+"""Kinds whose pods really have random suffixes."""
+
+_GROUPS = {
+    "Node": "",
+    "Pod": "",
+    "PodGroup": "scheduling.k8s.io",
+    "LeaderWorkerSet": "leaderworkerset.x-k8s.io",
+    "StatefulSet": "apps",
+    "Job": "batch",
+    "Deployment": "apps",
+    "ReplicaSet": "apps",
+}
+"""The API group of each kind: Volcano has a Job and a PodGroup of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object and the file it stands in."""
+    """One object and where it stands: the file and its number in it. With a `fault` it is no object."""
 
     place: str
     object: Mapping[str, Any]
+    fault: InvalidField | None = None
 
     @property
     def kind(self) -> str:
@@ -67,33 +76,58 @@ def load(paths: Sequence[str]) -> list[Document]:
     """All objects of some files, folders, or standard input (-); raises InvalidInput."""
     found: list[Document] = []
     for path in paths:
-        for name, data in _texts(path):
-            found += documents(_parse(name, data), name=name)
+        for name, data in texts(path):
+            found += documents(parse(name, data), name=name)
     return found
 
 
 def documents(objects: Iterable[Any], *, name: str) -> list[Document]:
-    """Objects with the place they stand at; a List is its items. Raises InvalidInput."""
+    """Objects with the place they stand at; a List is its items, and a bad item costs only itself.
+
+    Raises InvalidInput for a document that is no object at all: that is the wrong file.
+    """
     found: list[Document] = []
     for at, one in enumerate(objects):
-        place = f"{name}, document {at + 1}"
         if one is None:
             continue
+        place = f"{name}, document {at + 1}"
         if not isinstance(one, Mapping):
-            raise InvalidInput(
-                InvalidField(place, "document", str(one)[:60], "an object with kind and metadata")
-            )
-        if str(one.get("kind", "")).endswith("List") and isinstance(one.get("items"), list):
-            found += documents(one["items"], name=f"{name}, items")
-        elif not isinstance(one.get("kind"), str) or not isinstance(one.get("metadata"), Mapping):
-            missing = "kind" if not isinstance(one.get("kind"), str) else "metadata"
-            shown = str(one.get(missing, ""))[:60]
-            raise InvalidInput(
-                InvalidField(place, missing, shown, "a Kubernetes object has both kind and metadata")
-            )
+            raise InvalidInput(_no_object(place, one))
+        kind, items = one.get("kind"), one.get("items")
+        if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
+            found += _items_of(kind.removesuffix("List"), items, f"{place}, item")
         else:
-            found.append(Document(place, one))
+            found.append(_document(place, one))
     return found
+
+
+def _items_of(kind: str, items: list[Any], place: str) -> Iterator[Document]:
+    """Items of a List, and of a PodList or NodeList, whose items do not repeat their kind."""
+    for at, item in enumerate(items):
+        if kind and isinstance(item, Mapping) and "kind" not in item:
+            yield _document(f"{place} {at + 1}", {"kind": kind, **item})
+        else:
+            yield _document(f"{place} {at + 1}", item)
+
+
+def _document(place: str, one: Any) -> Document:
+    if not isinstance(one, Mapping):
+        return Document(place, {}, _no_object(place, one))
+    if not isinstance(one.get("kind"), str) or not one["kind"]:
+        wanted = "a kind such as Pod or LeaderWorkerSet"
+        return Document(place, one, InvalidField(place, "kind", _shown(one.get("kind")), wanted))
+    if not isinstance(one.get("metadata"), Mapping):
+        wanted = "an object with a name"
+        return Document(place, one, InvalidField(place, "metadata", _shown(one.get("metadata")), wanted))
+    return Document(place, one)
+
+
+def _no_object(place: str, one: object) -> InvalidField:
+    return InvalidField(place, "document", _shown(one), "a Kubernetes object with kind and metadata")
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)[:60]
 
 
 def snapshot(given: Iterable[Document]) -> Snapshot:
@@ -102,13 +136,15 @@ def snapshot(given: Iterable[Document]) -> Snapshot:
     faults: list[InvalidField] = []
     ignored: Counter[str] = Counter()
     for document in given:
-        if document.kind not in ("Node", "Pod", "PodGroup"):
+        if document.fault is not None:
+            faults.append(document.fault)
+        elif document.kind not in ("Node", "Pod", "PodGroup") or _foreign(document):
             ignored[document.kind] += 1
-            continue
-        try:
-            items.append(from_dict(document.kind, document.object))
-        except InvalidInput as error:
-            faults += error.faults
+        else:
+            try:
+                items.append(from_dict(document.kind, document.object))
+            except InvalidInput as error:
+                faults += error.faults
     return Snapshot(
         nodes=tuple(item for item in items if isinstance(item, Node)),
         pods=tuple(item for item in items if isinstance(item, Pod)),
@@ -118,56 +154,80 @@ def snapshot(given: Iterable[Document]) -> Snapshot:
     )
 
 
+def _foreign(document: Document) -> bool:
+    """Whether another API group has a kind of this name; without an apiVersion it is the one we know."""
+    version = document.object.get("apiVersion")
+    known = _GROUPS.get(document.kind)
+    if not isinstance(version, str) or known is None:
+        return False
+    return version.rpartition("/")[0] != known
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """What is gathered of manifests; `seen` says where each object stands."""
+
+    namespace: str
+    pods: list[Pod] = field(default_factory=list)
+    groups: list[PodGroup] = field(default_factory=list)
+    faults: list[InvalidField] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    seen: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def add(self, document: Document) -> None:
+        """The pods or the pod group of one document; raises InvalidInput."""
+        if document.fault is not None:
+            raise InvalidInput(document.fault)
+        if document.kind not in ("Pod", "PodGroup", *WORKLOADS):
+            known = ", ".join(("Pod", "PodGroup", *WORKLOADS))
+            raise InvalidInput(InvalidField(document.place, "kind", document.kind, f"one of {known}"))
+        obj = _with_namespace(document, self.namespace)
+        owner = f"{document.kind.lower()} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
+        if _foreign(document):
+            wanted = f"a version of {_GROUPS[document.kind] or 'v1'}; another {document.kind} is not known"
+            raise InvalidInput(InvalidField(owner, "apiVersion", str(obj["apiVersion"]), wanted))
+        self._once(document.kind, obj["metadata"], document.place)
+        expand = WORKLOADS.get(document.kind)
+        if expand is None:
+            self._take(from_dict(document.kind, obj))
+            return
+        made = expand(obj, owner=owner)
+        for pod in made:
+            self._once("Pod", pod["metadata"], document.place)
+        for item in [from_dict("Pod", pod) for pod in made]:
+            self._take(item)
+        if made and document.kind in _RANDOM_NAMES:
+            self.warnings.append(f"{owner}: its real pods have a random suffix in place of {_suffixes(made)}")
+
+    def _take(self, item: Node | Pod | PodGroup) -> None:
+        if isinstance(item, Pod):
+            self.pods.append(item)
+        elif isinstance(item, PodGroup):
+            self.groups.append(item)
+
+    def _once(self, kind: str, metadata: Mapping[str, Any], place: str) -> None:
+        key = (kind, metadata["namespace"], metadata["name"])
+        if key in self.seen:
+            owner = f"{kind.lower()} {key[1]}/{key[2]} ({place})"
+            wanted = f"another name: {self.seen[key]} has the same object"
+            raise InvalidInput(InvalidField(owner, "metadata.name", key[2], wanted))
+        self.seen[key] = place
+
+
+def _suffixes(made: Sequence[Mapping[str, Any]]) -> str:
+    names = [f"-{pod['metadata']['name'].rpartition('-')[2]}" for pod in made]
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+
 def workloads(given: Iterable[Document], *, namespace: str = "default") -> Expanded:
     """The pods of pods and workloads, named as their controllers would name them; faults are collected."""
-    pods: list[Pod] = []
-    groups: list[PodGroup] = []
-    faults: list[InvalidField] = []
-    seen: dict[tuple[str, str, str], str] = {}
+    found = _Expansion(namespace)
     for document in given:
         try:
-            for item in _items(document, namespace, seen):
-                if isinstance(item, Pod):
-                    pods.append(item)
-                elif isinstance(item, PodGroup):
-                    groups.append(item)
+            found.add(document)
         except InvalidInput as error:
-            faults += error.faults
-    return Expanded(tuple(pods), tuple(groups), tuple(faults))
-
-
-def pod_documents(given: Iterable[Document], *, namespace: str = "default") -> list[dict[str, Any]]:
-    """The pods of pods and workloads as manifests; raises InvalidInput."""
-    seen: dict[tuple[str, str, str], str] = {}
-    return [pod for document in given for pod in _objects(document, namespace, seen) if pod["kind"] == "Pod"]
-
-
-def _items(
-    document: Document, namespace: str, seen: dict[tuple[str, str, str], str]
-) -> Iterator[Node | Pod | PodGroup]:
-    for obj in _objects(document, namespace, seen):
-        yield from_dict(str(obj["kind"]), obj)
-
-
-def _objects(
-    document: Document, namespace: str, seen: dict[tuple[str, str, str], str]
-) -> Sequence[dict[str, Any]]:
-    """A pod or pod group as it is, a workload as its pods."""
-    obj = _with_namespace(document, namespace)
-    metadata = obj["metadata"]
-    identity = (document.kind, metadata["namespace"], metadata["name"])
-    owner = f"{document.kind.lower()} {metadata['namespace']}/{metadata['name']}"
-    if identity in seen:
-        wanted = f"another name: {seen[identity]} has the same object"
-        raise InvalidInput(InvalidField(f"{owner} ({document.place})", "metadata.name", identity[2], wanted))
-    seen[identity] = document.place
-    if document.kind in ("Pod", "PodGroup"):
-        return [obj]
-    expand = WORKLOADS.get(document.kind)
-    if expand is None:
-        known = ", ".join(("Pod", "PodGroup", *WORKLOADS))
-        raise InvalidInput(InvalidField(document.place, "kind", document.kind, f"one of {known}"))
-    return expand(obj, owner=owner)
+            found.faults += error.faults
+    return Expanded(tuple(found.pods), tuple(found.groups), tuple(found.faults), tuple(found.warnings))
 
 
 def _with_namespace(document: Document, namespace: str) -> dict[str, Any]:
@@ -177,47 +237,5 @@ def _with_namespace(document: Document, namespace: str) -> dict[str, Any]:
         raise InvalidInput(InvalidField(document.place, "metadata.name", str(name or ""), "a name"))
     metadata["name"] = name
     metadata["namespace"] = str(metadata.get("namespace") or namespace)
-    metadata.setdefault("uid", f"manifest/{metadata['namespace']}/{name}")
+    metadata["uid"] = metadata.get("uid") or f"manifest/{metadata['namespace']}/{name}"
     return {**document.object, "metadata": metadata}
-
-
-def _texts(path: str) -> Iterator[tuple[str, bytes]]:
-    if path == "-":
-        yield "standard input", sys.stdin.buffer.read()
-        return
-    try:
-        if Path(path).is_dir():
-            files = sorted(f for f in Path(path).iterdir() if f.suffix in _SUFFIXES)
-            if not files:
-                wanted = f"a folder with {', '.join(_SUFFIXES)} files"
-                raise InvalidInput(InvalidField(path, "folder", path, wanted))
-            for file in files:
-                yield str(file), file.read_bytes()
-        else:
-            yield path, Path(path).read_bytes()
-    except OSError as error:
-        wanted = f"a file that can be read ({error.strerror})"
-        raise InvalidInput(InvalidField(path, "file", path, wanted)) from error
-
-
-def _parse(name: str, data: bytes) -> list[Any]:
-    """JSON where it is JSON, which is fast; else YAML, several documents."""
-    if data.lstrip()[:1] in (b"{", b"["):
-        try:
-            found = msgspec.json.decode(data)
-            return found if isinstance(found, list) else [found]
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if name.endswith(".json"):
-                wanted = f"JSON ({error})"
-                raise InvalidInput(InvalidField(name, "file", _start(data), wanted)) from error
-    try:
-        return list(yaml.load_all(data, Loader=_LOADER))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InvalidInput(InvalidField(where, "file", _start(data), f"YAML or JSON ({problem})")) from error
-
-
-def _start(data: bytes) -> str:
-    return data[:40].decode(errors="replace").split("\n", maxsplit=1)[0]

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scheduler import manifests
 from topology.synthetic import SyntheticNode
 
@@ -70,11 +68,16 @@ def gang_pods(
 
 
 def pods_of(files: Sequence[Path]) -> list[Object]:
-    """The pods that controllers would make of some manifests, ready to be created."""
-    documents = manifests.documents(
-        (one for file in files for one in yaml.safe_load_all(file.read_text())), name="manifests"
-    )
-    return [_creatable(pod) for pod in manifests.pod_documents(documents)]
+    """The pods that controllers would make of some workload manifests, ready to be created."""
+    return [
+        _creatable(pod)
+        for document in manifests.load([str(file) for file in files])
+        for pod in manifests.WORKLOADS[document.kind](_in_default(document.object), owner=document.place)
+    ]
+
+
+def _in_default(workload: Mapping[str, Any]) -> Object:
+    return {**workload, "metadata": {"namespace": "default", **workload["metadata"]}}
 
 
 def _creatable(pod: Mapping[str, Any]) -> Object:

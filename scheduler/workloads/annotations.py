@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -18,7 +17,7 @@ from scheduler.model import (
     Parallelism,
     Pod,
 )
-from scheduler.workloads.family import PodGroups, whole
+from scheduler.workloads.family import PodGroups, attempt, whole
 
 SIZES = {
     "tensor-parallel": "tensor",
@@ -44,6 +43,9 @@ _KNOWN = (
     *_WRITTEN_BY_US,
 )
 SOURCE = "annotations"
+GANG = PREFIX + "gang"
+FROM_ANNOTATION = "annotation "
+"""How the source of a size or constraint begins that an annotation of ours states."""
 
 
 class Annotations:
@@ -53,12 +55,32 @@ class Annotations:
 
     def membership(self, pod: Pod, groups: PodGroups) -> Membership | None:
         """The gang that the annotations name; None without one."""
-        name = pod.annotations.get(PREFIX + "gang")
+        name = pod.annotations.get(GANG)
         if name is None:
             return None
-        if not name:
-            raise InvalidInput(InvalidField(pod.name, PREFIX + "gang", "", "the name of the gang"))
-        return overlay(Membership(GangKey(pod.key.namespace, name), SOURCE), pod)
+        faults: list[InvalidField] = []
+        if not name.strip():
+            faults.append(InvalidField(pod.name, GANG, name, "the name of the gang, such as llama-70b"))
+        own = Membership(GangKey(pod.key.namespace, name), SOURCE)
+        found = attempt(faults, lambda: overlay(own, pod))
+        if faults:
+            raise InvalidInput(*faults)
+        return found
+
+
+def refuse_strays(pod: Pod) -> None:
+    """A pod of no gang must not say anything of one: a misspelt `gang` would start its pods one by one.
+
+    Raises InvalidInput naming the unknown annotations, or else the `gang` that is missing.
+    """
+    given = {key: value for key, value in pod.annotations.items() if key.startswith(PREFIX)}
+    faults = _unknown(given, pod)
+    stated = sorted(key for key in given if key.removeprefix(PREFIX) not in (*_WRITTEN_BY_US, "mode"))
+    if stated and not faults:
+        wanted = f"the name of the gang, for {', '.join(stated)} without a gang says nothing"
+        faults.append(InvalidField(pod.name, GANG, "", wanted))
+    if faults:
+        raise InvalidInput(*faults)
 
 
 def overlay(membership: Membership, pod: Pod) -> Membership:
@@ -69,13 +91,16 @@ def overlay(membership: Membership, pod: Pod) -> Membership:
     faults: list[InvalidField] = _unknown(given, pod)
 
     def read(key: str, *, least: int = 1) -> int | None:
-        return _collected(faults, lambda: whole(given, PREFIX + key, owner=pod.name, least=least))
+        return attempt(faults, lambda: whole(given, PREFIX + key, owner=pod.name, least=least))
 
     size, rank, group_size = read("gang-size"), read("rank", least=0), read("group-size")
     sizes = {word: read(key) for key, word in SIZES.items()}
     segment, remainder = read("segment-size"), given.get(PREFIX + "segment-remainder", "")
     if remainder not in ("", "forbid", "allow"):
         faults.append(InvalidField(pod.name, PREFIX + "segment-remainder", remainder, "forbid or allow"))
+    if remainder and PREFIX + "segment-size" not in given:
+        wanted = f"the pods of a segment, for {PREFIX}segment-remainder is {remainder!r}"
+        faults.append(InvalidField(pod.name, PREFIX + "segment-size", "", wanted))
     mode = given.get(PREFIX + "mode", "gated")
     if mode not in ("gated", "compat"):
         faults.append(InvalidField(pod.name, PREFIX + "mode", mode, "gated or compat"))
@@ -99,14 +124,6 @@ def overlay(membership: Membership, pod: Pod) -> Membership:
     )
 
 
-def _collected(faults: list[InvalidField], read: Callable[[], int | None]) -> int | None:
-    try:
-        return read()
-    except InvalidInput as error:
-        faults.extend(error.faults)
-        return None
-
-
 def _unknown(given: dict[str, str], pod: Pod) -> list[InvalidField]:
     faults = []
     for key, value in given.items():
@@ -124,7 +141,7 @@ def _sizes(known: Parallelism, stated: dict[str, int | None]) -> Parallelism:
     if not given:
         return known
     sources = dict(known.sources) | {
-        _SHORT[word]: f"annotation {PREFIX}{key}" for key, word in SIZES.items() if word in given
+        _SHORT[word]: f"{FROM_ANNOTATION}{PREFIX}{key}" for key, word in SIZES.items() if word in given
     }
     return replace(known, **given, sources=tuple(sources.items()))
 
@@ -140,6 +157,6 @@ def _constraints(
             wanted = f"scope=level with a scope of {', '.join(SCOPES)}, such as tp=nvlink"
             faults.append(InvalidField(pod.name, PREFIX + word, part, wanted))
             continue
-        source = f"annotation {PREFIX}{word}"
+        source = f"{FROM_ANNOTATION}{PREFIX}{word}"
         found.append(Constraint(scope, level, word == "required", source))
     return tuple(found)

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.workloads.keys import JOB, JOB_INDEX, POD_INDEX
-from scheduler.workloads.templates import mapping, number, pod_of
+from scheduler.workloads.templates import mapping, number, optional, pod_of
 
 
 def expand_stateful_set(document: Mapping[str, Any], *, owner: str) -> list[dict[str, Any]]:
     """Pods `<name>-<ordinal>`; raises InvalidInput."""
     spec = mapping(document, "spec", owner=owner)
-    start = number(
-        spec.get("ordinals") or {}, "start", owner=owner, field="spec.ordinals.start", least=0, default=0
-    )
+    ordinals = optional(spec, "ordinals", owner=owner, field="spec.ordinals")
+    start = number(ordinals, "start", owner=owner, field="spec.ordinals.start", least=0, default=0)
     return [
         _pod(document, spec, f"{at}", {POD_INDEX: str(at)}, owner)
         for at in range(start, start + _count(spec, "replicas", owner))
@@ -55,4 +54,4 @@ def _pod(
     metadata = document["metadata"]
     template = mapping(spec, "template", owner=owner, field="spec.template")
     name = f"{metadata['name']}-{suffix}"
-    return pod_of(template, name=name, namespace=metadata["namespace"], labels=labels)
+    return pod_of(template, name=name, namespace=metadata["namespace"], owner=owner, labels=labels)

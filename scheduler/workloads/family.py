@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
 from scheduler.model import GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup
 
@@ -12,6 +12,8 @@ PodGroups = Mapping[GangKey, PodGroup]
 
 LARGEST = 100_000
 """More pods than any cluster has: a larger number is a typing error."""
+
+T = TypeVar("T")
 
 
 class Family(Protocol):
@@ -34,3 +36,12 @@ def whole(
         wanted = f"a whole number from {least} to {most}"
         raise InvalidInput(InvalidField(owner, key, text, wanted))
     return int(text)
+
+
+def attempt(faults: list[InvalidField], read: Callable[[], T]) -> T | None:
+    """What `read` gives; None when it raises InvalidInput, whose faults join `faults`."""
+    try:
+        return read()
+    except InvalidInput as error:
+        faults.extend(error.faults)
+        return None

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.model import Constraint, GangKey, InvalidField, InvalidInput, Membership, Pod
-from scheduler.workloads.family import LARGEST, PodGroups, whole
+from scheduler.workloads.family import LARGEST, PodGroups, attempt, whole
 from scheduler.workloads.keys import LWS, LWS_WORKER_INDEX, POD_INDEX
-from scheduler.workloads.templates import mapping, number, pod_of
+from scheduler.workloads.templates import mapping, number, optional, pod_of
 
 SOURCE = "LeaderWorkerSet"
 NAME, GROUP_INDEX, REVISION = LWS + "name", LWS + "group-index", LWS + "template-revision-hash"
 SIZE, SUBGROUP_INDEX, SUBGROUP_SIZE = LWS + "size", LWS + "subgroup-index", LWS + "subgroup-size"
-POLICY = LWS + "subgroup-policy-type"
+POLICY, LEADER_NAME = LWS + "subgroup-policy-type", LWS + "leader-name"
 LEADER_EXCLUDED = "LeaderExcluded"
 EXCLUSIVE, SUBGROUP_EXCLUSIVE = LWS + "exclusive-topology", LWS + "subgroup-exclusive-topology"
 
@@ -29,28 +29,36 @@ class LeaderWorkerSet:
         name = pod.labels.get(NAME)
         if name is None:
             return None
-        index = whole(pod.labels, GROUP_INDEX, owner=pod.name, least=0)
-        size = whole(pod.annotations, SIZE, owner=pod.name)
-        rank = whole(pod.labels, LWS_WORKER_INDEX, owner=pod.name, least=0)
-        _all_there(pod, {GROUP_INDEX: index, SIZE: size, LWS_WORKER_INDEX: rank})
+        faults: list[InvalidField] = []
+
+        def read(values: Mapping[str, str], key: str, *, least: int) -> int | None:
+            return attempt(faults, lambda: whole(values, key, owner=pod.name, least=least))
+
+        index = read(pod.labels, GROUP_INDEX, least=0)
+        size = read(pod.annotations, SIZE, least=1)
+        rank = read(pod.labels, LWS_WORKER_INDEX, least=0)
+        faults += _absent(pod)
+        group = attempt(faults, lambda: _subgroup(pod, size or 1, rank or 0)) if not faults else None
+        if faults:
+            raise InvalidInput(*faults)
         revision = pod.labels.get(REVISION, "")
         return Membership(
             gang=GangKey(pod.key.namespace, f"{name}-{index}{'-' + revision if revision else ''}"),
             source=SOURCE,
             size=size,
             rank=rank,
-            group=_subgroup(pod, size or 1, rank or 0),
+            group=group or "",
             group_size=whole(pod.annotations, SUBGROUP_SIZE, owner=pod.name),
             constraints=_exclusive(pod),
         )
 
 
-def _all_there(pod: Pod, values: dict[str, int | None]) -> None:
+def _absent(pod: Pod) -> list[InvalidField]:
     """The webhook writes these; a pod made while it was down lacks them."""
-    missing = [key for key, value in values.items() if value is None]
-    if missing:
-        wanted = "the value that the LeaderWorkerSet webhook writes; was it down when the pod was made?"
-        raise InvalidInput(*(InvalidField(pod.name, key, "", wanted) for key in missing))
+    missing = [key for key in (GROUP_INDEX, LWS_WORKER_INDEX) if key not in pod.labels]
+    missing += [SIZE] if SIZE not in pod.annotations else []
+    wanted = "the value that the LeaderWorkerSet webhook writes; was it down when the pod was made?"
+    return [InvalidField(pod.name, key, "", wanted) for key in missing]
 
 
 def _subgroup(pod: Pod, size: int, rank: int) -> str:
@@ -62,8 +70,9 @@ def _subgroup(pod: Pod, size: int, rank: int) -> str:
     computed = subgroup_index(size, per_group, rank, policy=pod.annotations.get(POLICY, ""))
     if label is None:
         return "leader" if computed is None else str(computed)
+    # Workers do not carry the policy, so a label that counts without the leader is as good.
     excluded = (size - 1) % per_group == 0 and rank > 0 and label == (rank - 1) // per_group
-    if label not in (computed, rank // per_group) and not excluded:
+    if label != computed and not excluded:
         wanted = f"{computed}, for worker {rank} of {size} in sub-groups of {per_group}"
         raise InvalidInput(InvalidField(pod.name, SUBGROUP_INDEX, str(label), wanted))
     return str(label)
@@ -104,7 +113,8 @@ def expand(document: Mapping[str, Any], *, owner: str) -> list[dict[str, Any]]:
     worker = mapping(
         template, "workerTemplate", owner=owner, field="spec.leaderWorkerTemplate.workerTemplate"
     )
-    leader = template.get("leaderTemplate") or worker
+    field = "spec.leaderWorkerTemplate.leaderTemplate"
+    leader = optional(template, "leaderTemplate", owner=owner, field=field) or worker
     return [
         _pod(document, leader if rank == 0 else worker, group=group, rank=rank, size=size, owner=owner)
         for group in range(replicas)
@@ -116,17 +126,16 @@ def _pod(
     document: Mapping[str, Any], template: Mapping[str, Any], *, group: int, rank: int, size: int, owner: str
 ) -> dict[str, Any]:
     name, metadata = document["metadata"]["name"], document["metadata"]
-    given = metadata.get("annotations") or {}
+    given = optional(metadata, "annotations", owner=owner, field="metadata.annotations")
     labels = {NAME: name, GROUP_INDEX: str(group), LWS_WORKER_INDEX: str(rank), POD_INDEX: str(rank or group)}
     annotations = {SIZE: str(size)} | {
         key: given[key] for key in (EXCLUSIVE, SUBGROUP_EXCLUSIVE) if key in given
     }
-    policy = (document["spec"]["leaderWorkerTemplate"].get("subGroupPolicy")) or {}
-    if policy:
-        field = "spec.leaderWorkerTemplate.subGroupPolicy.subGroupSize"
-        per_group = number(policy, "subGroupSize", owner=owner, field=field, least=1)
+    annotations |= {LEADER_NAME: f"{name}-{group}"} if rank else {}
+    policy = _subgroup_policy(document, size, owner)
+    if policy is not None:
+        per_group, kind = policy
         annotations[SUBGROUP_SIZE] = str(per_group)
-        kind = str(policy.get("type") or "")
         index = subgroup_index(size, per_group, rank, policy=kind)
         if rank == 0 and kind:
             annotations[POLICY] = kind
@@ -134,5 +143,29 @@ def _pod(
             labels[SUBGROUP_INDEX] = str(index)
     pod_name = f"{name}-{group}" if rank == 0 else f"{name}-{group}-{rank}"
     return pod_of(
-        template, name=pod_name, namespace=metadata["namespace"], labels=labels, annotations=annotations
+        template,
+        name=pod_name,
+        namespace=metadata["namespace"],
+        owner=owner,
+        labels=labels,
+        annotations=annotations,
     )
+
+
+def _subgroup_policy(document: Mapping[str, Any], size: int, owner: str) -> tuple[int, str] | None:
+    """Pods per sub-group and kind of the policy, None without one; raises InvalidInput."""
+    field = "spec.leaderWorkerTemplate.subGroupPolicy"
+    template = document["spec"]["leaderWorkerTemplate"]
+    policy = optional(template, "subGroupPolicy", owner=owner, field=field)
+    if not policy:
+        return None
+    per_group = number(policy, "subGroupSize", owner=owner, field=f"{field}.subGroupSize", least=1)
+    kind = policy.get("subGroupPolicyType") or ""
+    if kind not in ("", "LeaderWorker", LEADER_EXCLUDED):
+        wanted = f"LeaderWorker or {LEADER_EXCLUDED}"
+        raise InvalidInput(InvalidField(owner, f"{field}.subGroupPolicyType", str(kind), wanted))
+    parts = [size - 1] if kind == LEADER_EXCLUDED else [size, size - 1]
+    if all(part % per_group for part in parts) or per_group > size:
+        wanted = f"a divisor of {' or of '.join(map(str, parts))}, for the size is {size}"
+        raise InvalidInput(InvalidField(owner, f"{field}.subGroupSize", str(per_group), wanted))
+    return per_group, kind

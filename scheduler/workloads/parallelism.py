@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
 from scheduler.workloads.family import LARGEST
 from scheduler.workloads.keys import LWS
+
+FIELDS = {"tp": "tensor", "pp": "pipeline", "dp": "data", "ep": "expert"}
+"""The fields of `Parallelism` by the short words of people."""
 
 _ENVIRONMENT = {
     "NIM_TENSOR_PARALLEL_SIZE": "tp",
@@ -31,11 +35,13 @@ _FLAGS = {
     "--pp-size": "pp",
     "--dp-size": "dp",
     "--ep-size": "ep",
-    "--tp_size": "tp",
-    "--pp_size": "pp",
-    "--ep_size": "ep",
+    "--num-shard": "tp",
+    "--tensor-model-parallel-size": "tp",
+    "--pipeline-model-parallel-size": "pp",
+    "--expert-model-parallel-size": "ep",
 }
-"""Flags that mean one thing whichever engine reads them: vLLM, SGLang, TensorRT-LLM."""
+"""Flags that mean one thing whichever engine reads them. Written with - here: vLLM takes _ as well,
+TensorRT-LLM only _."""
 
 _ENGINE_FLAGS = {
     "vllm": {"-tp": "tp", "-pp": "pp", "-dp": "dp"},
@@ -44,32 +50,48 @@ _ENGINE_FLAGS = {
 }
 """Short flags, which only the engine's own name makes clear."""
 
+_ENGINE_ENVIRONMENT = {"tgi": {"NUM_SHARD": "tp"}}
 _ENGINE_WORDS = {
     "vllm": ("vllm",),
     "sglang": ("sglang",),
     "trtllm": ("trtllm", "tensorrt"),
+    "tgi": ("text-generation-",),
 }
-_NOT_REPLICAS = {"sglang": ("dp",)}
-"""SGLang's data parallel attention runs inside the tensor-parallel group: it multiplies nothing."""
+_EXPERTS_EVERYWHERE = "--enable-expert-parallel"
+"""vLLM's switch: experts are spread over all ranks of a layer, TP x DP."""
 
-_VARIABLE = re.compile(r"\$\((\w+)\)|\$\{(\w+)\}|\$(\w+)")
-_SHELLS = ("sh", "bash", "ash", "dash")
-_FIELDS = {"tp": "tensor", "pp": "pipeline", "dp": "data", "ep": "expert"}
+_DATA_INSIDE_TENSOR = "--enable-dp-attention"
+"""SGLang's switch: data parallel attention runs inside the tensor-parallel group and multiplies nothing."""
+
+_VARIABLE = re.compile(r"\$\((\w+)\)|\$\{(\w+)(?::?-([^}$]*))?\}|\$(\w+)")
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+_SHELLS = ("sh", "bash", "ash", "dash", "zsh")
+_DEEPEST = 3  # shells inside shells
 
 
-def of_pod(pod: Pod) -> Parallelism:
+class _Statement(NamedTuple):
+    short: str
+    text: str
+    where: str
+
+
+def of_pod(pod: Pod, *, known: Collection[str] = ()) -> Parallelism:
     """The sizes that the pod's containers state, with where each stands; raises InvalidInput.
 
-    Two containers that state different sizes contradict each other.
+    `known` are sizes (tp, pp, dp, ep) stated elsewhere, which are not looked for. Two containers
+    that state different sizes contradict each other.
     """
     found: dict[str, tuple[int, str]] = {}
     faults: list[InvalidField] = []
     for container in pod.containers:
+        unclear: set[str] = set()
         for short, text, where in _statements(container):
+            source = f"container {container.name}: {where}"
             value = _value(text, container, pod)
             if value is None:
+                unclear.add(short)
+            if short in known or value is None:
                 continue
-            source = f"container {container.name}: {where}"
             if isinstance(value, str):
                 wanted = f"a whole number from 1 to {LARGEST}"
                 faults.append(InvalidField(pod.name, source, value, wanted))
@@ -78,50 +100,77 @@ def of_pod(pod: Pod) -> Parallelism:
                 faults.append(InvalidField(pod.name, source, str(value), wanted))
             else:
                 found.setdefault(short, (value, source))
+        if not unclear & {"tp", "dp"} and not {"ep", "tp", "dp"} & set(known):
+            _experts(found, container)
     if faults:
         raise InvalidInput(*faults)
-    sizes = {_FIELDS[short]: value for short, (value, _) in found.items()}
+    sizes = {FIELDS[short]: value for short, (value, _) in found.items()}
     return Parallelism(**sizes, sources=tuple((short, where) for short, (_, where) in found.items()))
 
 
-def _statements(container: Container) -> Iterator[tuple[str, str, str]]:
-    """(size, text of its value, where it stands), first the command line, then the environment."""
+def _experts(found: dict[str, tuple[int, str]], container: Container) -> None:
+    """The expert-parallel size that follows from vLLM's switch, when a size says how many ranks there are."""
+    if "ep" in found or not {"tp", "dp"} & found.keys() or _EXPERTS_EVERYWHERE not in _flags_of(container):
+        return
+    ranks = found.get("tp", (1, ""))[0] * found.get("dp", (1, ""))[0]
+    found["ep"] = (ranks, f"container {container.name}: {_EXPERTS_EVERYWHERE} (tp x dp)")
+
+
+def _flags_of(container: Container) -> set[str]:
+    return {_plain(word) for word in _words(container)}
+
+
+def _statements(container: Container) -> Iterator[_Statement]:
+    """What is said of each size: on the command line, where the last word counts, and in the environment."""
     words = list(_words(container))
     engine = _engine(container, words)
     flags = _FLAGS | _ENGINE_FLAGS.get(engine, {})
-    dropped = _NOT_REPLICAS.get(engine, ())
+    said: dict[str, _Statement] = {}
     for at, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        short = flags.get(flag)
-        if short is None or short in dropped:
+        written, equals, value = word.partition("=")
+        short = flags.get(_plain(written))
+        if short is None:
             continue
         if equals:
-            yield short, value, flag
+            said[short] = _Statement(short, value, written)
         elif at + 1 < len(words):
-            yield short, words[at + 1], flag
+            said[short] = _Statement(short, words[at + 1], written)
+    if engine == "sglang" and any(_plain(word) == _DATA_INSIDE_TENSOR for word in words):
+        said.pop("dp", None)
+    yield from said.values()
+    environment = _ENVIRONMENT | _ENGINE_ENVIRONMENT.get(engine, {})
     for name, value in container.env:
-        if name in _ENVIRONMENT:
-            yield _ENVIRONMENT[name], value, f"env {name}"
+        if name in environment and value:
+            yield _Statement(environment[name], value, f"env {name}")
+
+
+def _plain(flag: str) -> str:
+    """A flag as it stands in the tables; vLLM and TensorRT-LLM also write it with underscores."""
+    return flag.replace("_", "-") if flag.startswith("--") else flag
 
 
 def _words(container: Container) -> Iterator[str]:
     """The command line, with what stands in a shell's script split into its words."""
-    line = (*container.command, *container.args)
-    scripted = any(word.rsplit("/", 1)[-1] in _SHELLS for word in container.command[:2]) or any(
-        word in ("-c", "-lc", "-ec") for word in line
-    )
-    for word in line:
-        if scripted and (" " in word or "\n" in word):
-            yield from _split(word)
+    yield from _unfolded((*container.command, *container.args), _DEEPEST)
+
+
+def _unfolded(line: Iterable[str], depth: int) -> Iterator[str]:
+    words = tuple(line)
+    scripted = any(word.rsplit("/", 1)[-1] in _SHELLS for word in words) or "-c" in words
+    for word in words:
+        if scripted and depth and any(space in word for space in " \n\t"):
+            yield from _unfolded(_split(word), depth - 1)
         else:
             yield word
 
 
 def _split(script: str) -> Iterable[str]:
     """Words of a script; where quotes do not close, at white space."""
-    text = script.replace("\\\n", " ").replace(";", " ; ").replace("\n", " ; ")
+    text = _COMMENT.sub("", script).replace("\\\n", " ").replace("\n", " ; ")
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>")
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        return shlex.split(text)
+        return list(lexer)
     except ValueError:
         return text.split()
 
@@ -140,10 +189,17 @@ def _value(text: str, container: Container, pod: Pod) -> int | str | None:
     for _ in range(3):
         if "$" not in text:
             break
-        text = _VARIABLE.sub(lambda m: env.get(next(filter(None, m.groups())), m.group()), text)
+        text = _VARIABLE.sub(lambda match: _looked_up(match, env), text)
     if "$" in text or "`" in text:
         return None
     text = text.strip().strip("'\"")
     if text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= LARGEST:
         return int(text)
     return text
+
+
+def _looked_up(match: re.Match[str], env: dict[str, str]) -> str:
+    """A variable's value, else its default (`${NAME:-8}`), else the variable as it stands."""
+    round_name, curly_name, default, plain_name = match.groups()
+    value = env.get(round_name or curly_name or plain_name)
+    return value or default or match.group()

@@ -6,6 +6,8 @@ from scheduler.model import Constraint, GangKey, InvalidField, InvalidInput, Mem
 from scheduler.workloads.family import LARGEST, PodGroups
 
 SOURCE = "PodGroup"
+NAMED = "spec.schedulingGroup.podGroupName"
+MIN_COUNT = "spec.schedulingPolicy.gang.minCount"
 
 
 class NativePodGroup:
@@ -28,9 +30,8 @@ class NativePodGroup:
         if group.min_count is None:
             return None
         if not 1 <= group.min_count <= LARGEST:
-            field = "spec.schedulingPolicy.gang.minCount"
             wanted = f"a whole number from 1 to {LARGEST}"
-            raise InvalidInput(InvalidField(f"podgroup {key}", field, str(group.min_count), wanted))
+            raise InvalidInput(InvalidField(f"podgroup {key}", MIN_COUNT, str(group.min_count), wanted))
         return Membership(key, SOURCE, size=group.min_count, constraints=_topology(group.topology_key))
 
 

@@ -14,11 +14,14 @@ def pod_of(
     *,
     name: str,
     namespace: str,
+    owner: str,
     labels: Mapping[str, str],
     annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pod manifest; its uid stands for one that the API server would give."""
-    metadata = template.get("metadata") or {}
+    """A pod manifest; its uid stands for one that the API server would give. Raises InvalidInput."""
+    field = "template.metadata"
+    metadata = optional(template, "metadata", owner=owner, field=field)
+    given = optional(metadata, "annotations", owner=owner, field=f"{field}.annotations")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -26,11 +29,16 @@ def pod_of(
             "name": name,
             "namespace": namespace,
             "uid": f"manifest/{namespace}/{name}",
-            "labels": {**(metadata.get("labels") or {}), **labels},
-            "annotations": {**(metadata.get("annotations") or {}), **(annotations or {})},
+            "labels": {**optional(metadata, "labels", owner=owner, field=f"{field}.labels"), **labels},
+            "annotations": {**given, **(annotations or {})},
         },
-        "spec": template.get("spec") or {},
+        "spec": optional(template, "spec", owner=owner, field="template.spec"),
     }
+
+
+def optional(document: Mapping[str, Any], key: str, *, owner: str, field: str) -> Mapping[str, Any]:
+    """A part of a manifest, empty where it is not there; raises InvalidInput when it is no object."""
+    return {} if document.get(key) is None else mapping(document, key, owner=owner, field=field)
 
 
 def mapping(document: Mapping[str, Any], key: str, *, owner: str, field: str = "") -> Mapping[str, Any]:

@@ -1,0 +1,103 @@
+"""Files of manifests: JSON and YAML, one document or many, from files, folders and standard input."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import yaml
+
+from scheduler.model import InvalidField, InvalidInput
+from scheduler.workloads.natural import natural
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one where it is built in
+    """YAML as kubectl reads it: a time stamp without quotes is text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def texts(path: str) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of a file, of the manifests of a folder, or of standard input (-); raises InvalidInput."""
+    if path == "-":
+        yield "standard input", sys.stdin.buffer.read()
+        return
+    try:
+        if Path(path).is_dir():
+            files = [file for file in Path(path).iterdir() if file.suffix in _SUFFIXES]
+            if not files:
+                wanted = f"a folder with {', '.join(_SUFFIXES)} files"
+                raise InvalidInput(InvalidField(path, "folder", path, wanted))
+            for file in sorted(files, key=lambda file: natural(file.name)):
+                yield str(file), file.read_bytes()
+        else:
+            yield path, Path(path).read_bytes()
+    except OSError as error:
+        wanted = f"a file that can be read ({error.strerror})"
+        raise InvalidInput(InvalidField(path, "file", path, wanted)) from error
+
+
+def parse(name: str, data: bytes) -> list[Any]:
+    """JSON where it is JSON, which is fast; else YAML, several documents. Raises InvalidInput."""
+    if data.lstrip()[:1] in (b"{", b"["):
+        try:
+            return _several(msgspec.json.decode(data))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            stream = _json_stream(data)
+            if stream is not None:
+                return stream
+            if name.endswith(".json"):
+                raise InvalidInput(_bad_json(name, data, error)) from error
+    try:
+        return [one for document in yaml.load_all(data, Loader=_Loader) for one in _several(document)]
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        # PyYAML's own constructors raise ValueError and AttributeError for what a tag says and is not.
+        raise InvalidInput(_bad_yaml(name, data, error)) from error
+
+
+def _several(document: Any) -> list[Any]:
+    return document if isinstance(document, list) else [document]
+
+
+def _json_stream(data: bytes) -> list[Any] | None:
+    """Several JSON documents one after another, as `kubectl get` twice into one file gives; else None."""
+    found, at = [], 0
+    try:
+        text = data.decode()
+        while at < len(text.rstrip()):
+            at += len(text[at:]) - len(text[at:].lstrip())
+            one, at = json.JSONDecoder().raw_decode(text, at)
+            found += _several(one)
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _bad_json(name: str, data: bytes, error: Exception) -> InvalidField:
+    at = re.search(r"\(byte (\d+)\)", str(error))
+    line = data[: int(at[1])].count(b"\n") if at else data.count(b"\n")
+    return InvalidField(f"{name}:{line + 1}", "file", _line(data, line), f"JSON ({error})")
+
+
+def _bad_yaml(name: str, data: bytes, error: Exception) -> InvalidField:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line if mark else 0
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
+    where = f"{name}:{line + 1}" if mark else name
+    return InvalidField(where, "file", _line(data, line), f"YAML or JSON ({problem})")
+
+
+def _line(data: bytes, line: int) -> str:
+    lines = data.split(b"\n")
+    return lines[min(line, len(lines) - 1)][:60].decode(errors="replace").strip()

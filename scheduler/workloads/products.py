@@ -1,0 +1,76 @@
+"""Whether a gang's parallel sizes multiply to its GPUs, and the data-parallel size that follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scheduler.devices import gpus_of
+from scheduler.model import Gang, InvalidField, Parallelism
+from scheduler.workloads.annotations import FROM_ANNOTATION
+from scheduler.workloads.parallelism import FIELDS
+
+_MULTIPLIED = ("tp", "pp", "dp")
+
+
+def with_products(gang: Gang, faults: list[InvalidField]) -> Gang:
+    """The gang with all three sizes, where its GPU pods are equal and the tensor-parallel size is known.
+
+    Sizes of our annotations that cannot be are a fault. Those that were only read from the
+    engine's settings are dropped with a warning: we may have misread them.
+    """
+    shape = _gpus(gang)
+    if shape is None or not gang.parallelism.tensor:
+        return gang
+    each, total = shape
+    fault = _fault(gang, each, total)
+    if fault is None:
+        return replace(gang, parallelism=_completed(gang.parallelism, total))
+    if any(where.startswith(FROM_ANNOTATION) for _, where in gang.parallelism.sources):
+        faults.append(fault)
+        return gang
+    warning = f"{fault}. These sizes of the engine are not used: only stated constraints count"
+    return replace(gang, parallelism=Parallelism(), warnings=(*gang.warnings, warning))
+
+
+def _gpus(gang: Gang) -> tuple[int, int] | None:
+    """GPUs of a pod and of the whole gang; None when there are none or its pods differ.
+
+    Members without GPUs, such as a leader that only serves, count for nothing.
+    """
+    given = [gpus_of(member.shape) for member in gang.members]
+    per_pod = set(given) - {0}
+    if len(per_pod) != 1:
+        return None
+    each = per_pod.pop()
+    return each, each * (gang.size - given.count(0))
+
+
+def _fault(gang: Gang, each: int, total: int) -> InvalidField | None:
+    sizes, owner = gang.parallelism, f"gang {gang.key}"
+    tensor = sizes.tensor or 1
+    if tensor % each and each % tensor:
+        wanted = f"a divisor or a multiple of the {each} GPUs of a pod"
+        return InvalidField(owner, _where(sizes), str(tensor), wanted)
+    product = tensor * (sizes.pipeline or 1) * (sizes.data or 1)
+    if total % product == 0 and sizes.data in (None, total // (tensor * (sizes.pipeline or 1))):
+        return None
+    wanted = f"sizes whose product is the {total} GPUs of the gang ({gang.size} pods, {each} GPUs each)"
+    return InvalidField(owner, _where(sizes), f"{_stated(sizes)} = {product}", wanted)
+
+
+def _stated(sizes: Parallelism) -> str:
+    stated = ((short, getattr(sizes, FIELDS[short])) for short in _MULTIPLIED)
+    return " x ".join(f"{short} {value}" for short, value in stated if value is not None)
+
+
+def _where(sizes: Parallelism) -> str:
+    return dict(sizes.sources).get("tp") or "tp"
+
+
+def _completed(sizes: Parallelism, total: int) -> Parallelism:
+    """What nobody states follows: one stage, and as many replicas as there are GPUs for."""
+    pipeline = sizes.pipeline or 1
+    data = total // ((sizes.tensor or 1) * pipeline)
+    sources = {"pp": "not stated: 1", "dp": f"derived: {total} GPUs / (tp x pp)"} | dict(sizes.sources)
+    ordered = tuple((short, sources[short]) for short in FIELDS if short in sources)
+    return replace(sizes, pipeline=pipeline, data=data, sources=ordered)
