@@ -13,8 +13,8 @@ from functools import partial
 from aiohttp import web
 
 from scheduler.config import Config
-from scheduler.engine.engine import Write
 from scheduler.engine.plans import Slot
+from scheduler.engine.replies import Write
 from scheduler.extender.server import application
 from scheduler.feeds import GroupFeed, NodeFeed, PodFeed
 from scheduler.kube import writes

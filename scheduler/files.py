@@ -29,7 +29,7 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one wh
 
 
 def texts(path: str) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of a file, of the manifests of a folder, or of standard input (-); raises InvalidInput."""
+    """(name, content) of a file, of a folder's manifests, or of standard input; raises InvalidInput."""
     if path == "-":
         yield "standard input", sys.stdin.buffer.read()
         return

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from scheduler.config import Config
-from scheduler.engine.engine import Engine, Write
+from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
 from scheduler.engine.plans import Request, Slot
+from scheduler.engine.replies import Write
 from scheduler.extender import answers
 from scheduler.extender.binder import Binder, Outcome
 from scheduler.extender.wire import BindArgs

@@ -7,8 +7,7 @@ thread. Planning itself (`place`) is called by whoever drives the engine, with a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -26,13 +25,13 @@ from scheduler.engine.facts import (
 )
 from scheduler.engine.members import Members
 from scheduler.engine.plans import Plan, Request, Slot, plan_of
+from scheduler.engine.replies import Reason, Write, slot_of, writes_of
 from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import Event, State
 from scheduler.ledger import Hold
 from scheduler.model import (
     ANNOTATION_NODE,
     ANNOTATION_PLAN,
-    GATE,
     GangKey,
     InvalidInput,
     NodeName,
@@ -46,36 +45,6 @@ from scheduler.world import World
 from topology.model import FabricSpec
 
 LEASE_S = 60.0
-
-
-class Reason(StrEnum):
-    """Why the extender says no; constant texts, because a text that changes wakes the pod at once."""
-
-    FORMING = "the gang is not complete yet"
-    PENDING = "the gang is being planned"
-    BLOCKED = "the gang does not fit now; `lockstep explain` says why"
-    INVALID = "the gang is invalid; `lockstep explain` says why"
-    ELSEWHERE = "the gang is planned on other nodes"
-    HELD = "room here is held for a gang"
-
-
-_REASON_OF = {
-    State.FORMING: Reason.FORMING,
-    State.DEGRADED: Reason.FORMING,
-    State.PENDING: Reason.PENDING,
-    State.BLOCKED: Reason.BLOCKED,
-    State.INVALID: Reason.INVALID,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """What a member's pod must carry before its scheduler may look at it."""
-
-    slot: Slot
-    plan: str
-    gated: bool
-    nominate: bool
 
 
 class Engine:
@@ -356,18 +325,7 @@ class Engine:
     def writes(self, key: GangKey) -> tuple[Write, ...]:
         """What is still missing on the members of a planned gang."""
         record = self.gangs.get(key)
-        if record is None or record.plan is None:
-            return ()
-        found = []
-        for uid, slot in record.plan.slots.items():
-            pod = record.pods.get(uid)
-            if pod is None or pod.node is not None:
-                continue
-            gated = GATE in pod.gates
-            current = pod.annotations.get(ANNOTATION_PLAN), pod.annotations.get(ANNOTATION_NODE)
-            if gated or current != (record.plan.id, slot.node):
-                found.append(Write(slot, record.plan.id, gated, nominate=pod.pod_group is None))
-        return tuple(found)
+        return writes_of(record) if record else ()
 
     def planned(self) -> tuple[tuple[GangKey, str], ...]:
         """Gangs on their way from plan to Binding, and the ids of their plans."""
@@ -393,11 +351,7 @@ class Engine:
         """Where the gang's plan puts this member, or why it has no place."""
         key = self._members.gang_of(uid)
         record = self.gangs.get(key) if key else None
-        if record is None:
-            return Reason.FORMING
-        if record.plan is not None and uid in record.plan.slots:
-            return record.plan.slots[uid]
-        return _REASON_OF.get(record.state, Reason.PENDING)
+        return slot_of(record, uid) if record else Reason.FORMING
 
     def held_from(self, pod: Pod, nodes: list[NodeName]) -> list[NodeName]:
         """The nodes on which a pod without a gang would take what is held for one."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from scheduler.engine.engine import Engine, Reason
+from scheduler.engine.engine import Engine
 from scheduler.engine.facts import PodSeen
+from scheduler.engine.replies import Reason
 from scheduler.extender import wire
 from scheduler.kube.objects import pod_from_bytes
 from scheduler.model import NodeName

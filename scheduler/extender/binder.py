@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scheduler.engine.engine import Engine, Reason
+from scheduler.engine.engine import Engine
 from scheduler.engine.plans import Slot
+from scheduler.engine.replies import Reason
 from scheduler.extender.wire import BindArgs
 from scheduler.model import GangKey, NodeName, PodKey
 
