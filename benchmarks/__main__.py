@@ -1,0 +1,102 @@
+"""`python -m benchmarks`: measure, print beside the targets, and record.
+
+speed: the engine alone. path: through the real control plane. kalos: real jobs on a real
+fabric. Without a word: all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import kalos, path, speed
+from benchmarks.figures import Figure
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+TRACES = Path(__file__).parents[2] / "shared" / "traces"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; exit code 0 when every target is met, 3 when not."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=["speed", "path", "kalos", []], help="default: all")
+    parser.add_argument("--runs", type=int, default=3, help="runs per figure (default 3)")
+    parser.add_argument("--record", action="store_true", help=f"write the results into {RESULTS.name}")
+    parser.add_argument("--traces", type=Path, default=TRACES, help="folder of the traces")
+    parser.add_argument("--speedup", type=float, default=30.0, help="kalos: how much faster jobs come")
+    parser.add_argument("--jobs", type=int, default=10_000, help="kalos: only so many jobs")
+    given = parser.parse_args(arguments)
+    chosen = given.what or ["speed", "path", "kalos"]
+    met = True
+    for what in chosen:
+        if what == "kalos":
+            lines = kalos.run(given.traces, speedup=given.speedup, limit=given.jobs, tell=_tell)
+            print("\n".join(lines))
+        else:
+            figures = _figures(what, given.runs)
+            met = met and all(figure.met for figure in figures)
+            lines = _table(figures)
+            print("\n".join(lines))
+        if given.record:
+            _record(what, lines, arguments)
+    return 0 if met else 3
+
+
+def _figures(what: str, runs: int) -> list[Figure]:
+    """The figures of one part, measured one after another."""
+    tell = _tell
+    parts: dict[str, list[Callable[[], Figure]]] = {
+        "speed": [
+            lambda: speed.placing(25_000, 256, load=0.5, runs=5 * runs, target=5, tell=tell),
+            lambda: speed.filtering(5_000, calls=1000, target=8, tell=tell),
+            lambda: speed.planning(1_000, runs=2 * runs + 1, target=1.5, tell=tell),
+        ],
+        "path": [
+            lambda: path.gang_ratio(5_000, 512, runs=runs, target=0.30, tell=tell),
+            lambda: path.gang_ratio(500, 500, runs=runs, target=0.6, tell=tell),
+            lambda: path.plain_rate(500, 1_000, runs=runs, target=0.95, tell=tell),
+            lambda: path.memory(5_000, 20_000, target=300, tell=tell),
+        ],
+    }
+    return [measure() for measure in parts[what]]
+
+
+def _table(figures: list[Figure]) -> list[str]:
+    rows = [figure.row() for figure in figures]
+    return [
+        "| what | measured | target | met | how |",
+        "|---|---|---|---|---|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def _record(what: str, lines: list[str], arguments: Sequence[str] | None) -> None:
+    """Replace one part of the results file, with command, date, machine and versions."""
+    words = sys.argv[1:] if arguments is None else arguments
+    versions = ", ".join(f"{name} {version(name)}" for name in ("ortools", "numpy", "networkx"))
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {versions}"
+    head = [f"`python -m benchmarks {shlex.join(words)}`, {when}, {machine}", ""]
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# What was measured\n"
+    start, end = f"<!-- {what} -->", f"<!-- end of {what} -->"
+    part = "\n".join([start, f"## {what}", "", *head, *lines, end])
+    if start in text:
+        text = text[: text.index(start)] + part + text[text.index(end) + len(end) :]
+    else:
+        text = f"{text.rstrip()}\n\n{part}\n"
+    RESULTS.write_text(text, encoding="utf-8")
+
+
+def _tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
