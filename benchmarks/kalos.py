@@ -200,12 +200,11 @@ def _report(placed: list[Placed], hosts: int, speedup: float, took_s: float) -> 
     pods = f"{sum(one.job.pods for one in placed):,}"
     last = times[int(len(times) * 0.99)]
     return [
-        f"- {len(placed)} gangs, {pods} pods on {hosts} hosts, submitted {speedup:g} times as fast as recorded",
+        f"- {len(placed)} gangs, {pods} pods on {hosts} hosts, {speedup:g} times as fast as recorded",
         f"- {took_s:.0f} s of wall time through the real kube-scheduler, creation and deletion included",
         "- every gang bound whole, every placement accepted by `check.violations`",
-        f"- gangs of several pods on the least possible number of leaves: {several}; proven optimal: {proven}",
+        f"- gangs of several pods on the fewest leaves possible: {several}; proven optimal: {proven}",
         f"- leaves per gang of several pods, mean: {mean_leaves} (least possible {least_leaves})",
-        f"- {waited} gangs waited; virtual: median {median(waits):.0f} s, mean {mean(waits):.0f} s, "
-        + f"longest {max(waits):.0f} s",
+        f"- {waited} gangs waited; mean {mean(waits):.0f} s, longest {max(waits):.0f} s of virtual time",
         f"- decision time: median {median(times):.1f} ms, 99th percentile {last:.1f} ms",
     ]

@@ -17,6 +17,8 @@ def draw_svg(fabric: Fabric, usage: Mapping[str, NodeUsage]) -> str:
     return svg(picture(fabric, usage))
 
 
-def draw_text(fabric: Fabric, usage: Mapping[str, NodeUsage], *, width: int = 100) -> str:
-    """The fabric in characters: a line per rack, a letter per gang."""
-    return text(picture(fabric, usage), width=width)
+def draw_text(
+    fabric: Fabric, usage: Mapping[str, NodeUsage], *, width: int = 100, colour: bool = False
+) -> str:
+    """The fabric in characters: a line per rack, a letter per gang; `colour` for terminals that have it."""
+    return text(picture(fabric, usage), width=width, coloured=colour)
