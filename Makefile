@@ -1,7 +1,9 @@
 # Lockstep: `make demo` for the main job, `make test` for everything that is checked.
 # Each target sets up what it needs and is quick when that exists.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first interpreter that runs and is new enough; a name on the PATH may be a shim without one behind it.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -18,7 +20,7 @@ help:
 setup: $(READY)
 
 $(READY): requirements-dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	@test -n '$(PYTHON)' && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'error: Python 3.11 or later is needed; name one with make PYTHON=/path/to/python' >&2; exit 1; }
 	@echo 'setting up $(VENV) with $(PYTHON)'
 	@$(PYTHON) -m venv $(VENV)

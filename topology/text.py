@@ -77,7 +77,7 @@ def _box_lines(box: Box, page: _Page, *, depth: int) -> Iterator[str]:
     inner = depth + bool(box.title)
     compact = page.nodes > _EVERY_GPU_UP_TO
     racks = [one for one in box.boxes if compact and one.title and not one.boxes]
-    column = max((len(_titled(one)) for one in racks), default=0)
+    column = min(max((len(_titled(one)) for one in racks), default=0), page.width // 2)
     for one in box.boxes:
         if compact and one.title and not one.boxes:
             yield from _rack_lines(one, page, indent="  " * inner, column=column)
