@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,10 +35,18 @@ LAYERS = (
     ("deploy",),
     ("benchmarks",),
 )
-"""From the bottom up: a module imports from its own layer and from those above it in this list."""
+"""From the bottom up: a module imports from its own prefix and the rows above it, not from its neighbours.
 
-BELOW_WORKLOADS = {"scheduler.kube": ("scheduler.engine", "scheduler.placement", "scheduler.ledger")}
-"""What a layer may not use although it stands lower: reading objects knows nothing of deciding."""
+A new module is placed by the longest prefix that is named here.
+"""
+
+ONLY = {
+    "scheduler.kube": ("scheduler.model", "scheduler.quantity", "scheduler.workloads.keys"),
+    "deploy.local": ("topology.synthetic", "scheduler.manifests"),
+    "deploy": (),
+}
+"""Who may use less than what stands above: reading objects knows nothing of deciding, and what
+sets up a cluster goes by the public commands (the demo's pods are those that `plan` expands)."""
 
 HOMES = {
     "networkx": ("topology",),
@@ -55,13 +64,18 @@ HOMES = {
 """The packages that may import each library; nothing else outside the standard library is allowed."""
 
 OURS = ("topology", "scheduler", "deploy", "benchmarks")
-LONGEST_MODULE = 400
+LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
+LONGER = {"scheduler.model": 310, "scheduler.ledger": 385, "scheduler.engine.engine": 400}
+"""Modules over the limit, with their ceilings: these may shrink, not grow, and no name may be added."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of ours; gRPC stubs are written by a generator and keep no rules."""
     for package in OURS:
         for path in sorted((ROOT / package).rglob("*.py")):
+            if "_pb2" in path.stem:
+                continue
             parts = path.relative_to(ROOT).with_suffix("").parts
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
@@ -76,11 +90,40 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def layer_of(module: str) -> int | None:
-    for number, prefixes in enumerate(LAYERS):
-        if any(module == prefix or module.startswith(prefix + ".") for prefix in prefixes):
-            return number
-    return None
+def inside(module: str, prefix: str) -> bool:
+    return module == prefix or module.startswith(prefix + ".")
+
+
+def place_of(module: str) -> tuple[int, str] | None:
+    """Row and prefix of a module in LAYERS, the longest prefix that fits."""
+    fitting = [(row, own) for row, prefixes in enumerate(LAYERS) for own in prefixes if inside(module, own)]
+    return max(fitting, key=lambda place: len(place[1]), default=None)
+
+
+def fault(module: str, target: str) -> str:
+    """What is wrong with this import; empty when nothing is."""
+    top = target.split(".", maxsplit=1)[0]
+    if top in OURS:
+        return _fault_of_layers(module, target)
+    if top in HOMES:
+        at_home = any(inside(module, home) for home in HOMES[top])
+        return "" if at_home else f"{module} imports {top}, which is at home in {', '.join(HOMES[top])}"
+    known = top in sys.stdlib_module_names
+    return "" if known else f"{module} imports {top}, a library without a home: give it one in HOMES"
+
+
+def _fault_of_layers(module: str, target: str) -> str:
+    own, used = place_of(module), place_of(target)
+    if own is None or used is None:
+        return f"{target if own else module} has no layer: say in LAYERS where it stands"
+    if inside(target, own[1]):
+        return ""
+    if used[0] >= own[0]:
+        return f"{module} may not import {target}: {used[1]} does not stand above {own[1]} in LAYERS"
+    allowed = next((ONLY[prefix] for prefix in sorted(ONLY, reverse=True) if inside(module, prefix)), None)
+    if allowed is None or any(inside(target, one) for one in allowed):
+        return ""
+    return f"{module} may not import {target}: of ours it may use only {', '.join(allowed) or 'itself'}"
 
 
 MODULES = list(modules())
@@ -88,50 +131,63 @@ MODULES = list(modules())
 
 @pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
 def test_imports_point_down_and_libraries_stay_at_home(name: str, path: Path) -> None:
-    own = layer_of(name)
-    if name in ("scheduler", ""):
-        return
-    assert own is not None, f"{name} has no layer: give it one in LAYERS"
-    for target in imports(path):
-        top = target.split(".")[0]
-        if top in OURS:
-            wanted = layer_of(target)
-            assert wanted is not None, f"{name} imports {target}, which has no layer"
-            assert wanted <= own, f"{name} may not import {target}: it stands higher"
-            for banned in next((b for k, b in BELOW_WORKLOADS.items() if name.startswith(k)), ()):
-                assert not target.startswith(banned), f"{name} may not import {target}"
-        elif top in HOMES:
-            homes = HOMES[top]
-            assert any(name == home or name.startswith(home + ".") for home in homes), (
-                f"{name} imports {top}, which is at home in {', '.join(homes)}"
-            )
-        else:
-            assert top in _standard_library(), f"{name} imports {top}, which is not a library of this project"
+    faults = [found for target in imports(path) if (found := fault(name, target))]
+    assert not faults, "\n".join(["move the code, not the table:", *faults])
 
 
-def _standard_library() -> frozenset[str]:
-    import sys
-
-    return sys.stdlib_module_names
+@pytest.mark.parametrize(
+    ("module", "target", "why"),
+    [
+        ("scheduler.placement.place", "scheduler.model.Gang", ""),
+        ("scheduler.placement.place", "scheduler.placement.dp", ""),
+        ("scheduler.placement.place", "scheduler.engine.engine", "does not stand above"),
+        ("topology.model", "scheduler.model.Gang", "does not stand above"),
+        ("scheduler.devices", "scheduler.quantity.parse", "does not stand above"),
+        ("scheduler.nowhere", "scheduler.model.Gang", "scheduler.nowhere has no layer"),
+        ("scheduler.cli.main", "scheduler.nowhere.Thing", "scheduler.nowhere.Thing has no layer"),
+        ("scheduler.kube.objects", "scheduler.workloads.keys.kept", ""),
+        ("scheduler.kube.objects", "scheduler.workloads.gangs.assemble", "may use only"),
+        ("deploy.local.lab", "topology.synthetic.mixed", ""),
+        ("deploy.local.lab", "scheduler.engine.engine.Engine", "may use only"),
+        ("deploy.helm", "scheduler.model.Gang", "may use only itself"),
+        ("benchmarks.speed", "scheduler.service.Service", ""),
+        ("scheduler.engine.engine", "ortools.sat", "at home in scheduler.placement"),
+        ("scheduler.engine.engine", "requests", "a library without a home"),
+        ("scheduler.engine.engine", "json", ""),
+    ],
+)
+def test_a_wrong_import_is_told(module: str, target: str, why: str) -> None:
+    found = fault(module, target)
+    assert why in found if why else found == ""
 
 
 @pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
 def test_modules_and_functions_are_short_enough_to_read(name: str, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= LONGEST_MODULE, f"{name} has {text.count(chr(10))} lines: split it"
+    lines = text.count("\n")
+    assert lines <= LONGER.get(name, LONGEST_MODULE), f"{name} has {lines} lines: split it"
+    assert name not in LONGER or lines > LONGEST_MODULE, f"{name} is short now: take it out of LONGER"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or 0) - node.body[0].lineno + 1
             assert length <= LONGEST_FUNCTION, f"{name}.{node.name} has {length} lines"
 
 
+MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home|Users)" + "/")
+INDEX_HOST = re.compile(
+    "(" + "|".join(["pypi", "test[.]pypi", "crates", "sum[.]golang", "proxy[.]golang", "deb[.]debian"]) + ")"
+    r"[.](org|io|net)|pythonhosted[.]|registry[.]npmjs|index[-_]" + "url"
+)
+
+
 def test_no_file_names_a_machine_or_a_package_index() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    banned = re.compile("/" + r"work/|/" + r"root/|index[-_]" + r"url|" + "pypi" + r"\.org")
+    faults = []
     for file in listed.splitlines():
         path = ROOT / file
-        if path.suffix in (".sum",) or not path.is_file():
-            continue
-        text = path.read_text(encoding="utf-8", errors="ignore")
-        found = banned.search(text)
-        assert found is None, f"{file} names {found.group()!r}" if found else ""
+        text = path.read_text(encoding="utf-8", errors="ignore") if path.is_file() else ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            found = MACHINE_PATH.search(line) or INDEX_HOST.search(line)
+            if found:
+                faults.append(f"{file}:{number} names {found.group()!r}")
+    assert not faults, "\n".join(faults)
