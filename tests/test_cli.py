@@ -1,0 +1,156 @@
+"""The commands as a user runs them: output, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.objects import gang_pods, node_object
+from topology.synthetic import nvl72
+
+ROOT = Path(__file__).parents[1]
+
+
+def lockstep(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scheduler.cli", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, input=stdin, check=False)
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two NVL72 racks; one node cordoned; a pending gang and one that runs."""
+    nodes = [node_object(one) for one in nvl72(2)]
+    nodes[0]["spec"] = {"unschedulable": True}
+    running = gang_pods("runs", 2, gpus=4)
+    for at, pod in enumerate(running):
+        pod["metadata"]["uid"] = f"u{at}"
+        pod["spec"]["nodeName"] = f"nvl-2-0{at + 1}"
+    waiting = gang_pods("waits", 20, gpus=4, annotations={"required": "gang=nvlink"})
+    for at, pod in enumerate(waiting):
+        pod["metadata"]["uid"] = f"w{at}"
+    file = tmp_path_factory.mktemp("snapshot") / "cluster.json"
+    file.write_text(json.dumps({"kind": "List", "items": [*nodes, *running, *waiting]}))
+    return str(file)
+
+
+def plan(snapshot: str, pods: list[Any], *words: str) -> tuple[int, Any]:
+    done = lockstep("plan", "-f", "-", "--snapshot", snapshot, "-o", "json", *words, stdin=json.dumps(pods))
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def test_a_gang_that_fits(snapshot: str) -> None:
+    code, answer = plan(snapshot, gang_pods("g", 16, gpus=4, annotations={"tensor-parallel": "64"}))
+    assert code == 0
+    assert answer["schema"] == "lockstep.plan/v1"
+    assert answer["snapshot"] == {"nodes": 36, "ready": 36, "gpus": 144, "free_gpus": 132}
+    (gang,) = answer["gangs"]
+    assert (gang["gang"], gang["verdict"], gang["proof"], gang["source"]) == (
+        "default/g", "placed", "optimal", "annotations",
+    )  # fmt: skip
+    assert gang["shape"]["tp"] == 64
+    assert [pod["rank"] for pod in gang["pods"]] == list(range(16))
+    assert len({pod["domains"]["nvlink"] for pod in gang["pods"]}) == 1
+    assert gang["levels"]["nvlink"] == {"used": 1, "least": 1}
+    assert all(term["value"] == term["bound"] for term in gang["objective"])
+
+
+def test_not_now_never_and_invalid_have_their_own_exit_codes(snapshot: str) -> None:
+    now = gang_pods("now", 18, gpus=4, annotations={"required": "gang=nvlink"})
+    code, answer = plan(snapshot, now)
+    assert (code, answer["gangs"][0]["verdict"]) == (3, "blocked")
+    assert answer["gangs"][0]["reason"]["needed"] == 18
+    never = gang_pods("never", 19, gpus=4, annotations={"required": "gang=nvlink"})
+    code, answer = plan(snapshot, never)
+    assert (code, answer["gangs"][0]["verdict"]) == (4, "impossible")
+    invalid = gang_pods("bad", 2, gpus=4, annotations={"tensor-parallel": "3"})
+    code, answer = plan(snapshot, [*now, *invalid])
+    assert code == 2
+    assert [gang["verdict"] for gang in answer["gangs"]] == ["blocked", "invalid"]
+
+
+def test_gangs_are_placed_in_document_order_on_what_is_left(snapshot: str) -> None:
+    pods = [
+        pod
+        for at in range(3)
+        for pod in gang_pods(f"g{at}", 15, gpus=4, annotations={"required": "gang=nvlink"})
+    ]
+    code, answer = plan(snapshot, pods)
+    assert [gang["verdict"] for gang in answer["gangs"]] == ["placed", "placed", "blocked"]
+    assert code == 3
+
+
+def test_an_unknown_level_names_the_nearest(snapshot: str) -> None:
+    pods = gang_pods("g", 2, gpus=4, annotations={"required": "gang=rak"})
+    done = lockstep("plan", "-f", "-", "--snapshot", snapshot, stdin=json.dumps(pods))
+    assert done.returncode == 2
+    assert "did you mean 'rack'?" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["table", "wide", "json", "yaml", "name"])
+@pytest.mark.parametrize("command", [["gangs"], ["explain", "default/waits"], ["topology", "show"]])
+def test_every_form_of_every_answer(snapshot: str, command: list[str], form: str) -> None:
+    done = lockstep(*command, "--snapshot", snapshot, "-o", form)
+    assert done.returncode == (4 if command[0] == "explain" else 0), done.stderr
+    assert done.stdout
+    assert done.stderr == ""
+
+
+def test_gangs_and_explain_from_a_snapshot(snapshot: str) -> None:
+    rows = json.loads(lockstep("gangs", "--snapshot", snapshot, "-o", "json").stdout)["gangs"]
+    assert [(row["gang"], row["state"]) for row in rows] == [
+        ("default/runs", "bound"),
+        ("default/waits", "blocked"),
+    ]
+    told = lockstep("explain", "waits", "--snapshot", snapshot).stdout
+    assert "the gang needs 20 pods in one nvlink; the best nvlink has room for 18 even when empty" in told
+
+
+def test_drawing(snapshot: str, tmp_path: Path) -> None:
+    told = lockstep("topology", "draw", "--snapshot", snapshot).stdout
+    assert "nvl-1-01 xxxx" in told
+    assert "A default/runs (8 GPUs)" in told
+    file = tmp_path / "f.svg"
+    assert lockstep("topology", "draw", "--snapshot", snapshot, "--svg", str(file)).returncode == 0
+    assert file.read_text().startswith("<svg")
+
+
+def test_config_check(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("apiVersion: lockstep.scheduling/v1alpha1\nkind: LockstepConfiguration\n")
+    assert lockstep("config", "check", str(file)).returncode == 0
+    file.write_text("apiVersion: lockstep.scheduling/v1alpha1\nkind: LockstepConfiguration\ntopolgy: {}\n")
+    done = lockstep("config", "check", str(file))
+    assert done.returncode == 2
+    assert f"{file}:3: topolgy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan"],
+        ["plan", "-f", "nowhere.yaml", "--snapshot", "nowhere.json"],
+        ["explain", "default/nobody", "--server", "http://127.0.0.1:9"],
+        ["gangs", "--server", "http://127.0.0.1:9"],
+        ["topology", "show", "--kubeconfig", "nowhere"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_use_is_told_in_a_line_and_not_as_a_traceback(words: list[str]) -> None:
+    done = lockstep(*words)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["plan"], ["gangs"], ["explain"], ["serve"], ["topology", "show"], ["config", "check"]]
+)
+def test_every_command_has_help(words: list[str]) -> None:
+    done = lockstep(*words, "--help")
+    assert done.returncode == 0
+    assert "Usage: lockstep" in done.stdout
