@@ -16,6 +16,7 @@ help:
 	@echo 'make check           the fast part of that, without a control plane'
 	@echo 'make bench [ARGS=..] the benchmarks, with their figures against their targets'
 	@echo 'make setup           only the Python environment'
+	@echo 'make controlplane    only the binary of the real control plane, which demo and test build when it is missing'
 
 setup: $(READY)
 
