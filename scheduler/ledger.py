@@ -8,20 +8,18 @@ its pods are seen bound (they become used), when it is released, or when its lea
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from scheduler.devices import is_gpu
-from scheduler.eligibility import ineligible
+from scheduler.masks import MaskCache, Masks
 from scheduler.model import HOST_PORT, GangKey, Node, NodeName, Pod, PodShape
 from scheduler.placement.problem import Bool, Int64
 from topology.naming import NameKey, natural_key
 
 _BASE = ("cpu", "memory", "pods")
-_SHAPES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,6 @@ class Hold:
     pods: dict[str, tuple[NodeName, PodShape]] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
-class Masks:
-    """Where a shape may run: bool[nodes] now, bool[nodes] ever, and per node the reason why not now."""
-
-    now: Bool
-    ever: Bool
-    why: list[str | None]
-
-
 class Ledger:
     """Free capacity, kept by deltas; the sums can be recomputed at any time (`audit`).
 
@@ -58,7 +47,7 @@ class Ledger:
         self.generation = 0
         self._running: dict[str, tuple[NodeName, PodShape]] = {}
         self._resources: list[str] = list(_BASE)
-        self._masks: dict[PodShape, Masks] = {}
+        self._masks = MaskCache()
         self._order: list[NameKey] = []
         self._names: tuple[str, ...] | None = None
         self._index: dict[NodeName, int] | None = None
@@ -142,11 +131,7 @@ class Ledger:
         if old is None:
             self._insert(node.name)
         self._take_over(node, self.index(node.name))
-        for shape, masks in self._masks.items():
-            at = self.index(node.name)
-            masks.why[at] = ineligible(shape, node)
-            masks.now[at] = masks.why[at] is None
-            masks.ever[at] = ineligible(shape, node, transient=False) is None
+        self._masks.update(node, self.index(node.name))
         return True
 
     def remove_node(self, name: NodeName) -> bool:
@@ -190,6 +175,10 @@ class Ledger:
         self._add(self._used, *before, sign=-1)
         self.generation += 1
         return True
+
+    def running(self) -> Mapping[str, tuple[NodeName, PodShape]]:
+        """Node and shape of every pod that takes capacity, by uid; not to be kept."""
+        return self._running
 
     def node_of(self, uid: str) -> NodeName | None:
         """Where a pod runs, as far as the ledger knows."""
@@ -257,16 +246,9 @@ class Ledger:
         spare = self._total[:, at] - self._used[:, at] - self._held[:, at]
         return bool(((spare < 0) & (self._held[:, at] > 0)).any())
 
-    def masks(self, shape: PodShape) -> tuple[Bool, Bool]:
-        """bool[nodes]: where a shape may run now, and where it could once nodes are ready and uncordoned."""
-        found = self._masks_of(shape)
-        return found.now, found.ever
-
-    def reasons(self, shape: PodShape) -> tuple[tuple[str, int], ...]:
-        """Why nodes are excluded for a shape, and how many, most frequent first."""
-        masks = self._masks_of(shape)
-        found = Counter(why for at in np.flatnonzero(~masks.now) if (why := masks.why[at]) is not None)
-        return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    def masks(self, shape: PodShape) -> Masks:
+        """Where a shape may run: now, ever, and why not; live arrays, not to be kept."""
+        return self._masks.of(shape, lambda: [self.nodes[NodeName(name)] for name in self.names])
 
     def audit(self) -> tuple[Int64, Int64]:
         """`used` and `held` recomputed from the records, for tests and for doubt."""
@@ -290,18 +272,6 @@ class Ledger:
             spare[self._row_of[name]] >= amount if name in self._row_of else name.startswith(HOST_PORT)
             for name, amount in shape.demand
         )
-
-    def _masks_of(self, shape: PodShape) -> Masks:
-        found = self._masks.get(shape)
-        if found is None:
-            ordered = [self.nodes[NodeName(name)] for name in self.names]
-            why = [ineligible(shape, node) for node in ordered]
-            now = np.array([reason is None for reason in why], dtype=np.bool_)
-            ever = np.array([ineligible(shape, n, transient=False) is None for n in ordered], dtype=np.bool_)
-            if len(self._masks) >= _SHAPES_KEPT:
-                self._masks.clear()
-            found = self._masks[shape] = Masks(now, ever, why)
-        return found
 
     def _settle(self, uid: str) -> bool:
         """A held pod is bound or gone: its share of the hold ends."""

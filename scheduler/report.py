@@ -50,7 +50,10 @@ def refused_report(
             "needed": answer.needed,
             "best": answer.best,
             "blocking": [{"kind": b.kind, "name": b.name, "fact": b.fact} for b in answer.blocking],
-            "fixes": [],
+            "fixes": [
+                {"change": f.change, "kind": f.kind, "detail": dict(f.detail), "verified": f.verified}
+                for f in answer.fixes
+            ],
         },
         "notes": [*gang.warnings, *problem.notes],
         "time_ms": round(time_ms, 3),

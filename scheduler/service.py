@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 from scheduler.config import Config
@@ -15,14 +16,20 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
 from scheduler.engine.plans import Request, Slot
 from scheduler.engine.replies import Write
+from scheduler.engine.roster import GangRecord
+from scheduler.engine.states import State
 from scheduler.extender import answers
 from scheduler.extender.binder import Binder, Outcome
 from scheduler.extender.wire import BindArgs
 from scheduler.metrics import Metrics
-from scheduler.model import GangKey, InvalidField, NodeName, PodKey
+from scheduler.model import GangKey, InvalidField, InvalidInput, NodeName, PodKey
+from scheduler.placement.explain import explain
+from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, Rejection
+from scheduler.report import refused_report
 from scheduler.show import gang_detail, gang_row, topology_document
+from scheduler.surroundings import surroundings
 from scheduler.version import version
 from scheduler.whatif import answer_request
 
@@ -62,6 +69,7 @@ class Service:
         self._work = asyncio.Event()
         self._writing: dict[GangKey, asyncio.Task[None]] = {}
         self._written: dict[GangKey, str] = {}
+        self._explanations: dict[GangKey, tuple[tuple[int, int], dict[str, Any]]] = {}
         self._cluster: Cluster | None = None
         self._binder: Binder | None = None
 
@@ -203,11 +211,35 @@ class Service:
         records = sorted(self.engine.gangs.values(), key=lambda record: record.key)
         return [gang_row(record, self.engine.world.fabric, now_s=now_s) for record in records]
 
-    def gang(self, key: GangKey) -> dict[str, Any] | None:
+    async def gang(self, key: GangKey) -> dict[str, Any] | None:
         record = self.engine.gangs.get(key)
         if record is None:
             return None
-        return gang_detail(record, self.engine.world.fabric, now_s=self._clock())
+        found = gang_detail(record, self.engine.world.fabric, now_s=self._clock())
+        if record.state is State.BLOCKED and record.rejection is not None:
+            found["decision"] = await self._explained(record, record.rejection)
+        return found
+
+    async def _explained(self, record: GangRecord, refusal: Rejection) -> dict[str, Any] | None:
+        """The decision with what blocks and what would help, worked out when somebody asks and then kept."""
+        state = record.version, self.engine.world.ledger.generation
+        kept = self._explanations.get(record.key)
+        if kept is not None and kept[0] == state:
+            return kept[1]
+        try:
+            gang = record.assembled()
+            problem = formulate(gang, self.engine.world.view(record.key))
+        except InvalidInput:
+            return record.report
+        world, owners = self.engine.world, self.engine.owners()
+        around = surroundings(world, owners, problem, gang.members[0].shape)
+        told = await asyncio.get_running_loop().run_in_executor(
+            self._whatif, partial(explain, problem, refusal, around, limits=self._limits)
+        )
+        report = refused_report(gang, problem, told, time_ms=(record.report or {}).get("time_ms", 0.0))
+        self._explanations = {k: v for k, v in self._explanations.items() if k in self.engine.gangs}
+        self._explanations[record.key] = state, report
+        return report
 
     def topology(self) -> dict[str, Any]:
         return topology_document(self.engine.world)

@@ -22,11 +22,13 @@ from scheduler.model import (
     Pod,
     PodGroup,
 )
+from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, Rejection
 from scheduler.report import SCHEMA, invalid_report, placed_report, refused_report
 from scheduler.show import snapshot_summary
+from scheduler.surroundings import surroundings
 from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.world import World
 
@@ -59,8 +61,10 @@ def plan_document(
     summary = snapshot_summary(world)
     known = {GangKey(group.namespace, group.name): group for group in groups}
     drafts = _gather(pods, known)
+    running = list(running)
     _join_running(drafts, running, known)
-    gangs = [_plan_one(world, draft, limits) for draft in drafts.values()]
+    owners = {pod.uid: owner_of(pod, known) for pod in running}
+    gangs = [_plan_one(world, draft, owners, limits) for draft in drafts.values()]
     gangs += [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
     return {"schema": SCHEMA, "snapshot": summary, "gangs": gangs}
 
@@ -101,7 +105,16 @@ def _join_running(
             draft.members.append((pod, membership))
 
 
-def _plan_one(world: World, draft: _Draft, limits: Limits) -> Report:
+def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:
+    """Whose end would free a pod's room: its gang's, else its own."""
+    try:
+        membership = membership_of(pod, groups)
+    except InvalidInput:
+        membership = None
+    return ("gang", str(membership.gang)) if membership else ("pod", str(pod.key))
+
+
+def _plan_one(world: World, draft: _Draft, owners: dict[str, tuple[str, str]], limits: Limits) -> Report:
     if draft.faults:
         return invalid_report(draft.key, draft.faults)
     started = time.perf_counter()
@@ -113,8 +126,12 @@ def _plan_one(world: World, draft: _Draft, limits: Limits) -> Report:
     answer: Assignment | Rejection = place(problem, limits=limits) if gang.complete else _incomplete(gang)
     time_ms = (time.perf_counter() - started) * 1000
     if isinstance(answer, Rejection):
+        if gang.complete:
+            around = surroundings(world, owners, problem, gang.members[0].shape)
+            answer = explain(problem, answer, around, limits=limits)
         return refused_report(gang, problem, answer, time_ms=time_ms)
     _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes])
+    owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
     return placed_report(gang, problem, answer, time_ms=time_ms)
 
 

@@ -66,8 +66,8 @@ class World:
         free = ledger.free() if owner is None else ledger.free_for(owner)
 
         def masks(shape: PodShape) -> tuple[Bool, Bool]:
-            now, ever = ledger.masks(shape)
-            return now.copy(), ever.copy()
+            found = ledger.masks(shape)
+            return found.now.copy(), found.ever.copy()
 
         return View(
             names=ledger.names,
@@ -78,7 +78,7 @@ class World:
             partitions=fabric.arrays().partitions,
             resolve=fabric.resolve_level,
             masks=masks,
-            reasons=ledger.reasons,
+            reasons=lambda shape: ledger.masks(shape).reasons(),
             index=ledger.index,
         )
 

@@ -19,8 +19,10 @@ LAYERS = (
     ("scheduler.devices", "scheduler.quantity", "scheduler.eligibility", "scheduler.version"),
     ("scheduler.workloads",),
     ("scheduler.placement",),
+    ("scheduler.masks",),
     ("scheduler.ledger",),
-    ("scheduler.world", "scheduler.report"),
+    ("scheduler.world",),
+    ("scheduler.report", "scheduler.surroundings"),
     ("scheduler.engine",),
     ("scheduler.kube",),
     ("scheduler.extender",),
@@ -50,7 +52,15 @@ sets up a cluster goes by the public commands (the demo's pods are those that `p
 
 HOMES = {
     "networkx": ("topology",),
-    "numpy": ("topology", "scheduler.placement", "scheduler.ledger", "scheduler.engine", "benchmarks"),
+    "numpy": (
+        "topology",
+        "scheduler.placement",
+        "scheduler.masks",
+        "scheduler.ledger",
+        "scheduler.surroundings",
+        "scheduler.engine",
+        "benchmarks",
+    ),
     "ortools": ("scheduler.placement",),
     "kubernetes": ("scheduler.kube",),
     "msgspec": ("scheduler.kube", "scheduler.extender", "scheduler.files", "scheduler.whatif"),

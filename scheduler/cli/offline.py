@@ -11,8 +11,13 @@ from scheduler.config import load_config
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import GroupSeen, NodesSeen, PodSeen
 from scheduler.model import GangKey
+from scheduler.placement.explain import explain
+from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
+from scheduler.placement.problem import Limits
+from scheduler.report import refused_report
 from scheduler.show import gang_detail, gang_row
+from scheduler.surroundings import surroundings
 
 
 def rows(snapshots: Sequence[str], config: str | None) -> list[dict[str, Any]]:
@@ -26,7 +31,16 @@ def detail(snapshots: Sequence[str], config: str | None, key: GangKey) -> dict[s
     """Everything about one gang of the snapshot; None when it is not there."""
     engine = _engine(snapshots, config)
     record = engine.gangs.get(key)
-    return gang_detail(record, engine.world.fabric, now_s=0.0) if record else None
+    if record is None:
+        return None
+    found = gang_detail(record, engine.world.fabric, now_s=0.0)
+    if record.rejection is not None:
+        gang = record.assembled()
+        problem = formulate(gang, engine.world.view(key))
+        around = surroundings(engine.world, engine.owners(), problem, gang.members[0].shape)
+        told = explain(problem, record.rejection, around, limits=Limits())
+        found["decision"] = refused_report(gang, problem, told, time_ms=found["decision"]["time_ms"])
+    return found
 
 
 def _engine(snapshots: Sequence[str], config: str | None) -> Engine:

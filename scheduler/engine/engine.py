@@ -347,19 +347,16 @@ class Engine:
         """The gang of a pod, None for a pod without one."""
         return self._members.gang_of(uid)
 
+    def owners(self) -> dict[str, tuple[str, str]]:
+        """Who every running pod belongs to, by uid: a gang or itself."""
+        found = ((uid, self._members.owner_of(uid)) for uid in self.world.ledger.running())
+        return {uid: owner for uid, owner in found if owner is not None}
+
     def slot(self, uid: str) -> Slot | Reason:
         """Where the gang's plan puts this member, or why it has no place."""
         key = self._members.gang_of(uid)
         record = self.gangs.get(key) if key else None
         return slot_of(record, uid) if record else Reason.FORMING
-
-    def held_from(self, pod: Pod, nodes: list[NodeName]) -> list[NodeName]:
-        """The nodes on which a pod without a gang would take what is held for one."""
-        return self.world.ledger.only_held(nodes, pod.shape)
-
-    def fullness(self, nodes: list[str]) -> list[int]:
-        """0 (empty) to 10 (full) per node, by its devices, else by its CPU; what is held counts as used."""
-        return self.world.ledger.fullness(nodes)
 
     def begin_commit(self, key: GangKey, now_s: float) -> tuple[Violation, ...]:
         """Look at every target once more; empty when the Bindings may be written, and only then."""

@@ -31,6 +31,12 @@ class Members:
     def gang_of(self, uid: str) -> GangKey | None:
         return self._gang.get(uid)
 
+    def owner_of(self, uid: str) -> tuple[str, str] | None:
+        """("gang", its name) or ("pod", its name); None for a uid that was never seen."""
+        if uid in self._gang:
+            return "gang", str(self._gang[uid])
+        return ("pod", str(self._key[uid])) if uid in self._key else None
+
     def seen(self, pod: Pod) -> Reading:
         """Take over a pod; its gang (None: it has none), what it says of it, and what is wrong with that."""
         self._uid[pod.key] = pod.uid

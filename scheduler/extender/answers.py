@@ -36,7 +36,7 @@ def filter_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
 
 def _screened(engine: Engine, args: wire.FilterArgs, names: list[str], uid: str) -> bytes:
     pod = engine.pod(uid)
-    held = set(engine.held_from(pod, [NodeName(name) for name in names])) if pod else set()
+    held = set(engine.world.ledger.only_held([NodeName(name) for name in names], pod.shape)) if pod else set()
     if not held:
         return wire.write_filter(args, names, refused=[], reason="")
     keep = [name for name in names if name not in held]
@@ -61,7 +61,7 @@ def prioritize_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
         planned = None if isinstance(slot, Reason) else slot.node
         return wire.write_scores([(name, TOP_SCORE if name == planned else 0) for name in names])
     return wire.write_scores(
-        [(name, score) for name, score in zip(names, engine.fullness(names), strict=True)]
+        [(name, score) for name, score in zip(names, engine.world.ledger.fullness(names), strict=True)]
     )
 
 

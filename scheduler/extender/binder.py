@@ -81,7 +81,7 @@ class Binder:
 
     async def _bind_alone(self, key: PodKey, uid: str, node: NodeName) -> str:
         pod = self._engine.pod(uid)
-        if pod is not None and self._engine.held_from(pod, [node]):
+        if pod is not None and self._engine.world.ledger.only_held([node], pod.shape):
             return str(Reason.HELD)
         if pod is not None and pod.node is None:
             self._engine.bound(uid, node)  # from now on no plan may count on this room

@@ -23,7 +23,7 @@ _JSON = "application/json"
 
 
 class Backend(Protocol):
-    """What the server asks; everything but `bind` and `plan` answers at once."""
+    """What the server asks; everything but `bind`, `gang` and `plan` answers at once."""
 
     def not_ready(self) -> list[str]:
         """Why the service may not answer schedulers yet; empty when it may."""
@@ -38,7 +38,7 @@ class Backend(Protocol):
 
     def gangs(self) -> list[dict[str, Any]]: ...
 
-    def gang(self, key: GangKey) -> dict[str, Any] | None: ...
+    async def gang(self, key: GangKey) -> dict[str, Any] | None: ...
 
     def topology(self) -> dict[str, Any]: ...
 
@@ -139,7 +139,7 @@ class _Routes:
 
     async def gang(self, request: web.Request) -> web.Response:
         key = GangKey(request.match_info["namespace"], request.match_info["name"])
-        found = self._backend.gang(key)
+        found = await self._backend.gang(key)
         if found is None:
             return web.json_response({"error": f"gang {key} is not known"}, status=404)
         return web.json_response(found)

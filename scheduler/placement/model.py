@@ -55,6 +55,14 @@ def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejec
     return Assignment(nodes, terms, proof, _levels(problem, nodes, counts, limits), "integer model")
 
 
+def can_be_placed(problem: PlacementProblem, limits: Limits) -> bool:
+    """Whether any assignment is proven to exist within the limits."""
+    counts = Counts(problem, reduce(problem))
+    if not counts.reduced.units:
+        return True
+    return not counts.hopeless and Search(counts.model, limits.deterministic_s).feasible({})
+
+
 def _nothing_to_place(problem: PlacementProblem) -> Assignment:
     """Every member already runs."""
     nodes = problem.fixed.copy()

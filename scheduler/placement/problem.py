@@ -6,7 +6,7 @@ their names, pods in order of rank, so that an index breaks ties by name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,6 +156,19 @@ class Blocking:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """One change that would let the gang be placed; `verified` when it was planned again and fitted.
+
+    `kind`: wait, evict, relax, uncordon, add-nodes or resize; `detail` for programs.
+    """
+
+    change: str
+    kind: str
+    detail: Mapping[str, object]
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """Why there is no assignment.
 
@@ -172,6 +185,7 @@ class Rejection:
     needed: int = 0
     best: int = 0
     blocking: tuple[Blocking, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Changes of a problem, and whether it then fits: what explanations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from scheduler.placement import dp
+from scheduler.placement.problem import Int64, Limits, PlacementProblem
+from scheduler.placement.tree import tree_form
+
+Change = Callable[[PlacementProblem], PlacementProblem]
+
+MOST_SOLVES = 400
+"""How often the solver may be asked for one explanation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Occupant:
+    """Something that runs and would free its room: a gang as a whole, or a pod without one.
+
+    `use`: (node index, int64[resources]) of every pod of it.
+    """
+
+    kind: str
+    name: str
+    use: tuple[tuple[int, Int64], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the problem does not say: who runs, and why nodes are out of use (per node index, for
+    reasons that pass: cordoned, not ready)."""
+
+    occupants: tuple[Occupant, ...] = ()
+    unusable: tuple[tuple[int, str], ...] = ()
+
+
+class Asker:
+    """Asks whether a problem can be solved at all, and counts."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.left = MOST_SOLVES
+
+    def fits(self, problem: PlacementProblem) -> bool:
+        """True when an assignment is proven to exist; out of time counts as no."""
+        self.left -= 1
+        form = tree_form(problem)
+        if form is not None:
+            return dp.fits(form, problem.pods)
+        from scheduler.placement.model import can_be_placed  # noqa: PLC0415  (loads CP-SAT)
+
+        return can_be_placed(problem, self._limits)
+
+
+def without(gone: Sequence[Occupant]) -> Change:
+    """A change: these no longer run."""
+
+    def change(problem: PlacementProblem) -> PlacementProblem:
+        free = problem.cluster.free.copy()
+        for one in gone:
+            for node, vector in one.use:
+                free[: len(vector), node] += vector
+        return replace(problem, cluster=replace(problem.cluster, free=free))
+
+    return change
+
+
+def usable(nodes: Sequence[int]) -> Change:
+    """A change: these nodes may be used again by the pods that may ever run there."""
+
+    def change(problem: PlacementProblem) -> PlacementProblem:
+        shapes = []
+        for shape in problem.shapes:
+            eligible = shape.eligible.copy()
+            eligible[list(nodes)] = shape.ever[list(nodes)]
+            shapes.append(replace(shape, eligible=eligible))
+        return replace(problem, shapes=tuple(shapes))
+
+    return change
+
+
+def relaxed(at: int, level: str, instead: str | None) -> Change:
+    """A change: a rule requires another level, or none, in place of this one."""
+
+    def change(problem: PlacementProblem) -> PlacementProblem:
+        rule = problem.rules[at]
+        required = tuple(
+            other for one in rule.required if (other := instead if one == level else one) is not None
+        )
+        rules = (*problem.rules[:at], replace(rule, required=required), *problem.rules[at + 1 :])
+        return replace(problem, rules=rules)
+
+    return change

@@ -1,0 +1,130 @@
+"""Why a gang does not fit, to the point: a smallest set of facts, and the nearest changes that help.
+
+A fact is something that could be otherwise: who runs, which nodes are out of use, what
+the gang requires. Taking facts away is a change of the problem, and whether the gang
+then fits is asked of the same solvers that place it, so nothing here is a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from scheduler.placement.changes import Asker, Occupant, Surroundings, relaxed, usable, without
+from scheduler.placement.fixes import fixes_of
+from scheduler.placement.problem import Blocking, Limits, PlacementProblem, Rejection, ScopeRule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fact:
+    """One fact and what it is about: something that runs, a node out of use, or a required level."""
+
+    blocking: Blocking
+    occupant: Occupant | None = None
+    node: int | None = None
+    required: tuple[int, str] | None = None
+
+
+def explain(
+    problem: PlacementProblem, refusal: Rejection, around: Surroundings, *, limits: Limits
+) -> Rejection:
+    """The refusal with an irreducible set of blocking facts and with verified fixes.
+
+    Take any one of the facts away (and all that are not named), and the gang fits; checked
+    by solving. A refusal for lack of time is returned as it is.
+    """
+    if refusal.proof != "proven":
+        return refusal
+    asker = Asker(limits)
+    facts = _facts(problem, around)
+    blocking = _irreducible(problem, facts, asker)
+    fixes = fixes_of(problem, around, asker)
+    return replace(refusal, blocking=blocking or refusal.blocking, fixes=fixes)
+
+
+def _facts(problem: PlacementProblem, around: Surroundings) -> list[_Fact]:
+    """Everything that could be otherwise: what passes by itself first, so that it is left out first."""
+    return [
+        *(_occupied(one) for one in around.occupants),
+        *(_out_of_use(problem, node, why) for node, why in around.unusable),
+        *(_required(at, rule, level) for at, rule in enumerate(problem.rules) for level in rule.required),
+    ]
+
+
+def _occupied(one: Occupant) -> _Fact:
+    nodes = len({node for node, _ in one.use})
+    pods = f"{len(one.use)} pod{'s' if len(one.use) > 1 else ''}"
+    fact = f"{one.kind} {one.name} runs {pods} on {nodes} node{'s' if nodes > 1 else ''}"
+    return _Fact(Blocking("pod", one.name, fact), occupant=one)
+
+
+def _lifted(problem: PlacementProblem, gone: Sequence[_Fact]) -> PlacementProblem:
+    """The problem with some facts not so."""
+    changed = without([fact.occupant for fact in gone if fact.occupant is not None])(problem)
+    changed = usable([fact.node for fact in gone if fact.node is not None])(changed)
+    for fact in gone:
+        if fact.required is not None:
+            changed = relaxed(*fact.required, None)(changed)
+    return changed
+
+
+def _out_of_use(problem: PlacementProblem, node: int, why: str) -> _Fact:
+    name = problem.cluster.names[node]
+    return _Fact(Blocking("node", name, f"node {name} is {why}"), node=node)
+
+
+def _required(at: int, rule: ScopeRule, level: str) -> _Fact:
+    fact = f"{_SUBJECT[rule.scope]} must stay inside one {level}"
+    return _Fact(Blocking("constraint", f"{rule.scope}={level}", fact), required=(at, level))
+
+
+_SUBJECT = {
+    "gang": "the gang",
+    "group": "every group",
+    "pp": "every pipeline",
+    "tp": "every tensor-parallel group",
+}
+
+
+def _irreducible(problem: PlacementProblem, facts: Sequence[_Fact], asker: Asker) -> tuple[Blocking, ...]:
+    """Facts that block together and of which none can be spared; by halving, so that a few
+    among thousands are found in few questions (QuickXplain, Junker 2004)."""
+
+    def blocked(present: Sequence[_Fact]) -> bool:
+        kept = set(map(id, present))
+        return not asker.fits(_lifted(problem, [fact for fact in facts if id(fact) not in kept]))
+
+    if blocked([]):
+        return _hardware(problem)
+    return tuple(fact.blocking for fact in _needed([], list(facts), blocked, asker, known=False))
+
+
+def _needed(
+    background: list[_Fact],
+    candidates: list[_Fact],
+    blocked: Callable[[Sequence[_Fact]], bool],
+    asker: Asker,
+    *,
+    known: bool,
+) -> list[_Fact]:
+    """The part of the candidates that is needed to block, given the background."""
+    if known and blocked(background):
+        return []
+    if len(candidates) == 1 or asker.left <= 0:
+        return candidates
+    half = len(candidates) // 2
+    first, second = candidates[:half], candidates[half:]
+    from_second = _needed([*background, *first], second, blocked, asker, known=bool(first))
+    from_first = _needed([*background, *from_second], first, blocked, asker, known=bool(from_second))
+    return [*from_first, *from_second]
+
+
+def _hardware(problem: PlacementProblem) -> tuple[Blocking, ...]:
+    """The gang is larger than what there is, whoever runs and whatever it requires."""
+    name = problem.cluster.resources[problem.primary]
+    total = int(problem.cluster.total[problem.primary].sum())
+    asked = sum(int(problem.shapes[shape].requests[problem.primary]) for shape in problem.shape_of.tolist())
+    fact = f"{asked} {name} asked; all nodes together have {total}"
+    if asked <= total:
+        fact += ", but no arrangement of the pods on the nodes that may run them holds all"
+    return (Blocking("resource", name, fact),)

@@ -1,0 +1,127 @@
+"""The nearest changes that would let a gang be placed, each planned again before it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from scheduler.placement.changes import Asker, Surroundings, relaxed, usable, without
+from scheduler.placement.problem import Fix, PlacementProblem, ScopeRule
+
+T = TypeVar("T")
+
+
+def fixes_of(problem: PlacementProblem, around: Surroundings, asker: Asker) -> tuple[Fix, ...]:
+    """The nearest change of each kind, planned again; kinds that do not help are left out."""
+    found = [
+        _wait(problem, around, asker),
+        _uncordon(problem, around, asker),
+        *_relax(problem, asker),
+        _resize(problem, asker),
+    ]
+    return tuple(fix for fix in found if fix is not None)
+
+
+def _wait(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix | None:
+    """Whose end would make room: none of them could be left running."""
+    everyone = sorted(around.occupants, key=lambda one: (-len(one.use), one.name))
+    if not everyone or not asker.fits(without(everyone)(problem)):
+        return None
+    needed = _spared(everyone, lambda gone: asker.fits(without(gone)(problem)), asker)
+    names = [one.name for one in needed]
+    pods = sum(len(one.use) for one in needed)
+    ends = f"end{'s' if len(names) == 1 else ''} ({pods} pod{'' if pods == 1 else 's'})"
+    change = f"wait until {_listed(names)} {ends}"
+    return Fix(change, "wait", {"until_gone": names, "pods": pods}, verified=True)
+
+
+def _uncordon(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix | None:
+    nodes = [node for node, _ in around.unusable]
+    if not nodes or not asker.fits(usable(nodes)(problem)):
+        return None
+    needed = _spared(nodes, lambda some: asker.fits(usable(some)(problem)), asker)
+    names = [problem.cluster.names[node] for node in needed]
+    why = dict(around.unusable)
+    states = sorted({why[node] for node in needed})
+    change = f"bring {_listed(names)} back into use (now {', '.join(states)})"
+    return Fix(change, "uncordon", {"nodes": names}, verified=True)
+
+
+def _spared(items: Sequence[T], enough: Callable[[list[T]], bool], asker: Asker) -> list[T]:
+    """An irreducible part of the items that is still enough; the first items are spared first."""
+    needed, step = list(items), max(len(items) // 2, 1)
+    while step and asker.left > 0:
+        at = 0
+        while at < len(needed) and asker.left > 0:
+            rest = [*needed[:at], *needed[at + step :]]
+            if rest and enough(rest):
+                needed = rest
+            else:
+                at += step
+        step = step // 2 if step > 1 else 0
+    return needed
+
+
+def _relax(problem: PlacementProblem, asker: Asker) -> list[Fix]:
+    """For each required level the nearest coarser one that would do, else none at all."""
+    levels = problem.cluster.levels
+    fixes = []
+    for at, rule in enumerate(problem.rules):
+        for level in rule.required:
+            coarser = reversed(levels[: levels.index(level)])
+            for instead in (*coarser, None):
+                if asker.left > 0 and asker.fits(relaxed(at, level, instead)(problem)):
+                    fixes.append(_relaxation(rule, level, instead))
+                    break
+    return fixes
+
+
+def _relaxation(rule: ScopeRule, level: str, instead: str | None) -> Fix:
+    stated = f"`required: {rule.scope}={level}`"
+    now = f"`required: {rule.scope}={instead}`" if instead else f"`preferred: {rule.scope}={level}`"
+    detail = {"scope": rule.scope, "from": level, "to": instead or ""}
+    return Fix(f"{now} in place of {stated}", "relax", detail, verified=True)
+
+
+def _resize(problem: PlacementProblem, asker: Asker) -> Fix | None:
+    """The most pods that would fit, whole blocks of ranks only."""
+    unit = _unit(problem)
+    low, high = 0, problem.pods // unit - 1
+    while low < high and asker.left > 0:
+        middle = (low + high + 1) // 2
+        if asker.fits(_first(problem, middle * unit)):
+            low = middle
+        else:
+            high = middle - 1
+    if low == 0 or not asker.fits(_first(problem, low * unit)):
+        return None
+    return Fix(f"a gang of {low * unit} pods would fit now", "resize", {"pods": low * unit}, verified=True)
+
+
+def _unit(problem: PlacementProblem) -> int:
+    """Pods in the largest block below the gang, where blocks are equal; else the whole."""
+    sizes = [np.bincount(rule.block_of[rule.block_of >= 0]) for rule in problem.rules[1:]]
+    if any(size.size == 0 or size.min() != size.max() for size in sizes):
+        return problem.pods
+    return max((int(size[0]) for size in sizes), default=1)
+
+
+def _first(problem: PlacementProblem, pods: int) -> PlacementProblem:
+    rules = tuple(replace(rule, block_of=rule.block_of[:pods]) for rule in problem.rules)
+    return replace(
+        problem,
+        rules=rules,
+        shape_of=problem.shape_of[:pods],
+        stage_of=problem.stage_of[:pods],
+        replica_of=problem.replica_of[:pods],
+        fixed=problem.fixed[:pods],
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= 3:
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{', '.join(names[:2])} and {len(names) - 2} more"

@@ -1,0 +1,108 @@
+"""Explanations are checked by solving: the facts block together, none can be spared, and every fix works."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scheduler.placement.changes import Occupant, Surroundings, relaxed, usable, without
+from scheduler.placement.explain import explain
+from scheduler.placement.place import place
+from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
+from tests.placement.instances import cluster, problem, random_general_problem, random_problem
+
+LIMITS = Limits()
+
+
+def surrounded(case: PlacementProblem, rng: np.random.Generator) -> tuple[PlacementProblem, Surroundings]:
+    """Turn what is not free into pods that run, and take some nodes out of use."""
+    cluster = case.cluster
+    occupants = []
+    for node in range(cluster.size):
+        used = cluster.total[:, node] - cluster.free[:, node]
+        while used.any():
+            part = np.minimum(used, rng.integers(0, 3, len(used)))
+            if part.any():
+                occupants.append(Occupant("pod", f"default/p{len(occupants)}", ((node, part),)))
+                used = used - part
+    out = [node for node in range(cluster.size) if rng.random() < 0.2]
+    shapes = tuple(
+        replace(shape, ever=shape.eligible, eligible=shape.eligible & ~np.isin(np.arange(cluster.size), out))
+        for shape in case.shapes
+    )
+    around = Surroundings(tuple(occupants), tuple((node, "cordoned") for node in out))
+    return replace(case, shapes=shapes), around
+
+
+def test_facts_block_and_none_can_be_spared_and_fixes_work() -> None:
+    blocked = fixed = 0
+    for seed in range(160):
+        rng = np.random.default_rng(seed)
+        make = random_problem if seed % 2 else random_general_problem
+        case, around = surrounded(make(rng), rng)
+        answer = place(case)
+        if not isinstance(answer, Rejection):
+            continue
+        told = explain(case, answer, around, limits=LIMITS)
+        names = {fact.name for fact in told.blocking}
+        if any(fact.kind == "resource" for fact in told.blocking):
+            assert isinstance(place(only(case, around, set())), Rejection), seed
+        else:
+            blocked += 1
+            assert isinstance(place(only(case, around, names)), Rejection), (seed, "they do not block")
+            for name in names:
+                left = only(case, around, names - {name})
+                assert isinstance(place(left), Assignment), (seed, f"{name} can be spared")
+        for fix in told.fixes:
+            fixed += 1
+            assert fix.verified
+            assert isinstance(place(applied(case, around, fix.kind, fix.detail)), Assignment), (seed, fix)
+    assert blocked > 25
+    assert fixed > 40
+
+
+def only(case: PlacementProblem, around: Surroundings, names: set[str]) -> PlacementProblem:
+    """The problem with only these facts so."""
+    changed = without([one for one in around.occupants if one.name not in names])(case)
+    cluster = case.cluster
+    changed = usable([node for node, _ in around.unusable if cluster.names[node] not in names])(changed)
+    for at, rule in enumerate(case.rules):
+        for level in rule.required:
+            if f"{rule.scope}={level}" not in names:
+                changed = relaxed(at, level, None)(changed)
+    return changed
+
+
+def applied(case: PlacementProblem, around: Surroundings, kind: str, detail: object) -> PlacementProblem:
+    """The problem with one fix carried out, as its detail says."""
+    assert isinstance(detail, dict)
+    if kind == "wait":
+        return without([one for one in around.occupants if one.name in detail["until_gone"]])(case)
+    if kind == "uncordon":
+        return usable([case.cluster.names.index(name) for name in detail["nodes"]])(case)
+    if kind == "relax":
+        at = next(i for i, rule in enumerate(case.rules) if rule.scope == detail["scope"])
+        return relaxed(at, detail["from"], detail["to"] or None)(case)
+    assert kind == "resize"
+    pods = detail["pods"]
+    return replace(
+        case,
+        rules=tuple(replace(rule, block_of=rule.block_of[:pods]) for rule in case.rules),
+        shape_of=case.shape_of[:pods],
+        stage_of=case.stage_of[:pods],
+        replica_of=case.replica_of[:pods],
+        fixed=case.fixed[:pods],
+        terms=(),
+    )
+
+
+def test_a_gang_larger_than_everything_says_so() -> None:
+    case = problem(cluster([4, 4], [4, 4], {"leaf": [0, 1]}), pods=9, gpus=1)
+    answer = place(case)
+    assert isinstance(answer, Rejection)
+    told = explain(case, answer, Surroundings(), limits=LIMITS)
+    assert [(fact.kind, fact.fact) for fact in told.blocking] == [
+        ("resource", "9 gpu asked; all nodes together have 8")
+    ]
+    assert [fix.change for fix in told.fixes] == ["a gang of 8 pods would fit now"]
