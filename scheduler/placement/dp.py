@@ -16,6 +16,7 @@ import numpy as np
 from scheduler.placement.costs import INFEASIBLE, Costs, TreeTerm, pack, tree_terms
 from scheduler.placement.problem import Bool, Int64, PlacementProblem, UInt64
 from scheduler.placement.prune import Candidates, ancestors, candidates
+from scheduler.placement.shelves import shelves
 from scheduler.placement.tables import Atoms, Table, atoms, fold
 from scheduler.placement.tree import TreeForm
 
@@ -154,19 +155,60 @@ def _build(scene: _Scene, level: int, nodes: Int64, memo: dict[object, Table]) -
         return _own_price(scene, level, nodes, _single(scene, level, nodes))
     unit = form.step[level + 1]
     child_of = ancestors(form, len(form.levels) - 1, level + 1)[nodes]
-    order = np.argsort(child_of, kind="stable")
+    finer = ancestors(form, len(form.levels) - 1, min(level + 2, len(form.levels) - 1))[nodes]
+    order = np.lexsort((finer, child_of))
     splits = np.flatnonzero(np.diff(child_of[order])) + 1
     groups = np.split(nodes[order], splits)
+    if _on_shelves(scene, level + 1, nodes):
+        return _folded(scene, level, nodes, _shelved(scene, level + 1, groups))
     singles = [group for group in groups if len(group) == 1] if _flat(scene, level + 1) else []
     children: list[Table] = []
     if singles:
         children.append(_atoms(scene, level + 1, np.concatenate(singles)))
     children += [_build(scene, level + 1, group, memo) for group in groups if not singles or len(group) > 1]
-    limit = pods // unit
     if len(children) == 1 and isinstance(children[0], Atoms) and step == unit:
         return _own_price(scene, level, nodes, children[0])
-    folded = fold(children, limit=limit, unit=unit, step=step // unit, words=scene.costs.words)
+    return _folded(scene, level, nodes, children)
+
+
+def _folded(scene: _Scene, level: int, nodes: Int64, children: list[Table]) -> Table:
+    """The table of a domain over those of its children."""
+    step = scene.form.step[level] if level >= 0 else scene.pods
+    unit = scene.form.step[level + 1]
+    folded = fold(children, limit=scene.pods // unit, unit=unit, step=step // unit, words=scene.costs.words)
     return _own_price(scene, level, nodes, folded)
+
+
+def _on_shelves(scene: _Scene, level: int, nodes: Int64) -> bool:
+    """Whether the domains of a level are racks of nodes that hold one pod each, all alike."""
+    form = scene.form
+    last = len(form.levels) - 1
+    if (
+        not len(nodes)
+        or level != last - 2
+        or form.step[level] != form.step[level + 1]
+        or not _flat(scene, level)
+    ):
+        return False
+    price = scene.costs.domain[last][nodes]
+    return bool((form.capacity[last][nodes] == 1).all() and (price == price[0]).all())
+
+
+def _shelved(scene: _Scene, level: int, groups: list[Int64]) -> list[Table]:
+    """The tables of all domains of a level at once, their own prices included."""
+    form, costs = scene.form, scene.costs
+    rack_of, first = form.levels[level + 1].domain_of, form.levels[-1].first
+    domains, prices = [], []
+    for group in groups:
+        own = rack_of[first[group]]
+        racks = np.split(group, np.flatnonzero(np.diff(own)) + 1)
+        domains.append(racks)
+        prices.append(costs.domain[level + 1][rack_of[first[[nodes[0] for nodes in racks]]]])
+    unit = form.step[level]
+    made = shelves(
+        domains, prices, per_pod=costs.domain[-1][groups[0][0]], unit=unit, limit=scene.pods // unit
+    )
+    return [_own_price(scene, level, group, one) for group, one in zip(groups, made, strict=True)]
 
 
 def _flat(scene: _Scene, level: int) -> bool:

@@ -34,11 +34,28 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
     other gang goes to the integer model, under `limits`.
     """
     form = tree_form(problem)
-    if form is not None:
-        return _on_tree(problem, form)
+    if form is None:
+        return _by_model(problem, limits)
+    answer = _on_tree(problem, form)
+    if isinstance(answer, Rejection) or answer.proof == "optimal" or limits.refine_s <= 0:
+        return answer
+    return _better(answer, _by_model(problem, replace(limits, deterministic_s=limits.refine_s)))
+
+
+def _by_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
     from scheduler.placement.model import solve_model  # noqa: PLC0415  (loads CP-SAT, 0.75 s, only where needed)
 
     return solve_model(problem, limits)
+
+
+def _better(one: Assignment, other: Assignment | Rejection) -> Assignment:
+    """The better of two answers; of equal ones the one of which more is proven."""
+    if isinstance(other, Rejection):
+        return one
+    values = [tuple(term.value for term in answer.terms) for answer in (one, other)]
+    if values[0] != values[1]:
+        return one if values[0] < values[1] else other
+    return other if other.proof == "optimal" else one
 
 
 def _on_tree(problem: PlacementProblem, form: TreeForm) -> Assignment | Rejection:

@@ -190,9 +190,13 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a decision may take: deterministic solver time in seconds (not wall time)."""
+    """How long a decision may take, in deterministic solver seconds (work, not wall time).
+
+    `refine_s`: what an answer of the tree program that is not proven may cost beyond it.
+    """
 
     deterministic_s: float = 10.0
+    refine_s: float = 2.0
 
 
 def slots(problem: PlacementProblem, shape: int, *, ever: bool = False) -> Int64:

@@ -34,7 +34,8 @@ class Candidates:
 
 def candidates(form: TreeForm, terms: tuple[TreeTerm, ...], pods: int) -> Candidates:
     """The domains that can hold an optimum, and the parts of them that cannot matter."""
-    level, chosen = -1, np.zeros(1, dtype=np.int64)
+    level = max((at for at, step in enumerate(form.step) if step == pods), default=-1)
+    chosen = np.flatnonzero(form.capacity[level] >= pods) if level >= 0 else np.zeros(1, dtype=np.int64)
     dropped: list[Bool | None] = [None] * len(form.levels)
     most: list[int | None] = [None] * len(form.levels)
     several = -1
@@ -61,6 +62,8 @@ def candidates(form: TreeForm, terms: tuple[TreeTerm, ...], pods: int) -> Candid
         if whole.size:
             level, chosen = term.level, whole
             continue
+        if not _additive(form, level + 1, term.level):
+            break
         several = term.level
         chosen, small, most[several] = _fewest(form.capacity[several], below, chosen, pods)
         outside = np.ones(len(inside), dtype=np.bool_)

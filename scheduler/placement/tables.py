@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from scheduler.placement.costs import INFEASIBLE
 from scheduler.placement.problem import Int64
+from scheduler.placement.shelves import Shelf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +52,7 @@ class Folded:
     cost: Int64
     unit: int
     step: int
-    children: tuple[Atoms | Folded, ...]
+    children: tuple[Table, ...]
     choices: tuple[Int64, ...]
 
     def assign(self, units: int, counts: Int64) -> None:
@@ -63,7 +64,7 @@ class Folded:
             left -= taken
 
 
-Table = Atoms | Folded
+Table = Atoms | Folded | Shelf
 
 
 def atoms(nodes: Int64, sizes: Int64, price: Int64, *, limit: int, unit: int) -> Atoms:

@@ -180,3 +180,17 @@ def _random_rules(rng: np.random.Generator, pods: int, stages: int) -> tuple[Sco
         )
         for scope, block_of in blocks.items()
     )
+
+
+def random_whole_nodes(rng: np.random.Generator) -> PlacementProblem:
+    """Pods that fill whole nodes, racks under leaves: here whole domains are solved together."""
+    size = int(rng.integers(4, 8))
+    leaf = np.sort(rng.integers(0, 3, size))
+    rack = leaf * 10 + np.sort(rng.integers(0, 2, size))
+    free = np.where(rng.random(size) < 0.75, 2, rng.integers(0, 2, size))
+    nodes = cluster(free.tolist(), [2] * size, {"leaf": leaf.tolist(), "rack": rack.tolist()})
+    tp = int(rng.choice([0, 1, 2]))
+    pods = int(rng.integers(1, 5)) if tp < 2 else 2 * int(rng.integers(1, 3))
+    wishes = {"preferred": {"gang": str(rng.choice(["leaf", "rack"]))}} if rng.random() < 0.4 else {}
+    required = {"tp": "rack"} if tp == 2 and rng.random() < 0.7 else {}
+    return problem(nodes, pods=pods, gpus=2, tp=tp, required=required, **wishes)  # type: ignore[arg-type]
