@@ -45,7 +45,7 @@ def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejec
         if expression is None or not complete:
             continue
         value, bound = search.minimise(expression.linear)
-        bounds[term] = bound + expression.offset
+        bounds[term] = max(bound + expression.offset, 0)
         complete = value == bound
     nodes = _assign(problem, reduced, counts, search)
     terms = with_bounds(problem.terms, evaluate(problem, nodes), bounds)
