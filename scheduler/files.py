@@ -15,6 +15,7 @@ import yaml
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.workloads.natural import natural
 
+_NO_SPACE = re.compile(r"\S")
 _SUFFIXES = (".yaml", ".yml", ".json")
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -26,6 +27,10 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one wh
         first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """At once and whole, so that an alias inside its own anchor is an error that names its line."""
+        return super().construct_object(node, deep=True)
 
 
 def texts(path: str) -> Iterator[tuple[str, bytes]]:
@@ -72,13 +77,13 @@ def _several(document: Any) -> list[Any]:
 
 def _json_stream(data: bytes) -> list[Any] | None:
     """Several JSON documents one after another, as `kubectl get` twice into one file gives; else None."""
-    found, at = [], 0
+    found: list[Any] = []
     try:
-        text = data.decode()
-        while at < len(text.rstrip()):
-            at += len(text[at:]) - len(text[at:].lstrip())
-            one, at = json.JSONDecoder().raw_decode(text, at)
+        text, at = data.decode().strip(), 0
+        while at < len(text):
+            one, end = json.JSONDecoder().raw_decode(text, at)
             found += _several(one)
+            at = next(_NO_SPACE.finditer(text, end)).start() if end < len(text) else end
     except (ValueError, RecursionError):
         return None
     return found

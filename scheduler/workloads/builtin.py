@@ -54,4 +54,11 @@ def _pod(
     metadata = document["metadata"]
     template = mapping(spec, "template", owner=owner, field="spec.template")
     name = f"{metadata['name']}-{suffix}"
-    return pod_of(template, name=name, namespace=metadata["namespace"], owner=owner, labels=labels)
+    return pod_of(
+        template,
+        name=name,
+        namespace=metadata["namespace"],
+        owner=owner,
+        place="spec.template",
+        labels=labels,
+    )

@@ -142,11 +142,13 @@ def _pod(
         if index is not None:
             labels[SUBGROUP_INDEX] = str(index)
     pod_name = f"{name}-{group}" if rank == 0 else f"{name}-{group}-{rank}"
+    own = rank == 0 and document["spec"]["leaderWorkerTemplate"].get("leaderTemplate")
     return pod_of(
         template,
         name=pod_name,
         namespace=metadata["namespace"],
         owner=owner,
+        place=f"spec.leaderWorkerTemplate.{'leaderTemplate' if own else 'workerTemplate'}",
         labels=labels,
         annotations=annotations,
     )

@@ -15,11 +15,15 @@ def pod_of(
     name: str,
     namespace: str,
     owner: str,
+    place: str,
     labels: Mapping[str, str],
     annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pod manifest; its uid stands for one that the API server would give. Raises InvalidInput."""
-    field = "template.metadata"
+    """A pod manifest; its uid stands for one that the API server would give.
+
+    `place` is the template's field in its owner's manifest. Raises InvalidInput.
+    """
+    field = f"{place}.metadata"
     metadata = optional(template, "metadata", owner=owner, field=field)
     given = optional(metadata, "annotations", owner=owner, field=f"{field}.annotations")
     return {
@@ -32,7 +36,7 @@ def pod_of(
             "labels": {**optional(metadata, "labels", owner=owner, field=f"{field}.labels"), **labels},
             "annotations": {**given, **(annotations or {})},
         },
-        "spec": optional(template, "spec", owner=owner, field="template.spec"),
+        "spec": optional(template, "spec", owner=owner, field=f"{place}.spec"),
     }
 
 
