@@ -246,7 +246,7 @@ class Service:
 
     async def plan(self, body: bytes, *, jointly: bool) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(
-            self._whatif, answer_request, self.engine.world.clone(), body, self._limits
+            self._whatif, answer_request, self.engine.world.clone(), body, self._limits, jointly
         )
 
     def metrics(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice, permutations
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from scheduler.model import (
     Pod,
     PodGroup,
 )
+from scheduler.placement.batch import combine, split
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
@@ -33,6 +35,9 @@ from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.world import World
 
 Report = dict[str, Any]
+
+MOST_ORDERS = 60
+"""How many orders of a batch that does not fit whole are tried."""
 
 
 @dataclass(slots=True)
@@ -52,8 +57,11 @@ def plan_document(
     running: Iterable[Pod] = (),
     faults: Sequence[InvalidField] = (),
     limits: Limits,
+    jointly: bool = False,
 ) -> Report:
     """The whole answer of `lockstep plan`. `world` is changed: every placed gang takes its room.
+
+    With `jointly` all gangs are placed as one batch, whatever their order.
 
     `running` are pods of the cluster that have a node; those of a gang that is asked about
     are its fixed members. `faults` are objects of the input that could not be read.
@@ -64,7 +72,11 @@ def plan_document(
     running = list(running)
     _join_running(drafts, running, known)
     owners = {pod.uid: owner_of(pod, known) for pod in running}
-    gangs = [_plan_one(world, draft, owners, limits) for draft in drafts.values()]
+    batch = _plan_batch(world, list(drafts.values()), limits) if jointly and len(drafts) > 1 else None
+    if batch is not None:
+        return {"schema": SCHEMA, "snapshot": summary, **batch}
+    order = _order(world, drafts, owners, limits) if jointly else list(drafts.values())
+    gangs = [_plan_one(world, draft, owners, limits) for draft in order]
     gangs += [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
     return {"schema": SCHEMA, "snapshot": summary, "gangs": gangs}
 
@@ -105,6 +117,44 @@ def _join_running(
             draft.members.append((pod, membership))
 
 
+def _plan_batch(world: World, drafts: Sequence[_Draft], limits: Limits) -> Report | None:
+    """All gangs at once, or None when they do not all fit together or one of them is not ready for it."""
+    try:
+        gangs = [assemble(draft.members) for draft in drafts if not draft.faults]
+        problems = [formulate(gang, world.view()) for gang in gangs]
+    except InvalidInput:
+        return None
+    if len(gangs) < len(drafts) or not all(gang.complete for gang in gangs):
+        return None
+    started = time.perf_counter()
+    combined = combine(problems)
+    answer = place(combined, limits=limits)
+    if isinstance(answer, Rejection):
+        return None
+    time_ms = (time.perf_counter() - started) * 1000
+    each_ms = time_ms / len(gangs)
+    reports = [
+        placed_report(gang, problem, own, time_ms=each_ms)
+        for gang, problem, own in zip(gangs, problems, split(problems, answer), strict=True)
+    ]
+    objective = [{"term": t.term, "value": t.value, "bound": t.bound} for t in answer.terms]
+    return {"gangs": reports, "batch": {"proof": answer.proof, "objective": objective}}
+
+
+def _order(
+    world: World, drafts: Mapping[GangKey, _Draft], owners: Mapping[str, tuple[str, str]], limits: Limits
+) -> list[_Draft]:
+    """Of a batch that does not fit whole, the order that places most GPUs, among those tried."""
+
+    def placed(order: Iterable[_Draft]) -> int:
+        trial, known = world.clone(), dict(owners)
+        reports = [_plan_one(trial, draft, known, limits, explained=False) for draft in order]
+        return sum(report["shape"]["gpus"] or 1 for report in reports if report["verdict"] == "placed")
+
+    given = sorted(drafts.values(), key=lambda draft: draft.key)
+    return list(max(islice(permutations(given), MOST_ORDERS), key=placed))
+
+
 def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:
     """Whose end would free a pod's room: its gang's, else its own."""
     try:
@@ -114,7 +164,14 @@ def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:
     return ("gang", str(membership.gang)) if membership else ("pod", str(pod.key))
 
 
-def _plan_one(world: World, draft: _Draft, owners: dict[str, tuple[str, str]], limits: Limits) -> Report:
+def _plan_one(
+    world: World,
+    draft: _Draft,
+    owners: dict[str, tuple[str, str]],
+    limits: Limits,
+    *,
+    explained: bool = True,
+) -> Report:
     if draft.faults:
         return invalid_report(draft.key, draft.faults)
     started = time.perf_counter()
@@ -126,7 +183,7 @@ def _plan_one(world: World, draft: _Draft, owners: dict[str, tuple[str, str]], l
     answer: Assignment | Rejection = place(problem, limits=limits) if gang.complete else _incomplete(gang)
     time_ms = (time.perf_counter() - started) * 1000
     if isinstance(answer, Rejection):
-        if gang.complete:
+        if gang.complete and explained:
             around = surroundings(world, owners, problem, gang.members[0].shape)
             answer = explain(problem, answer, around, limits=limits)
         return refused_report(gang, problem, answer, time_ms=time_ms)
@@ -148,7 +205,7 @@ def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> No
             ledger.observe_pod(replace(pods[member.uid], node=NodeName(node)))
 
 
-def answer_request(world: World, body: bytes, limits: Limits) -> Report:
+def answer_request(world: World, body: bytes, limits: Limits, jointly: bool) -> Report:
     """`POST /v1/plan`: one object, a list of objects, or a List; raises InvalidInput."""
     try:
         given = msgspec.json.decode(body)
@@ -157,5 +214,10 @@ def answer_request(world: World, body: bytes, limits: Limits) -> Report:
     documents = given if isinstance(given, list) else [given]
     expanded = manifests.workloads(manifests.documents(documents, name="request"))
     return plan_document(
-        world, pods=expanded.pods, groups=expanded.pod_groups, faults=expanded.faults, limits=limits
+        world,
+        pods=expanded.pods,
+        groups=expanded.pod_groups,
+        faults=expanded.faults,
+        limits=limits,
+        jointly=jointly,
     )

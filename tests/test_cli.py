@@ -154,3 +154,34 @@ def test_every_command_has_help(words: list[str]) -> None:
     done = lockstep(*words, "--help")
     assert done.returncode == 0
     assert "Usage: lockstep" in done.stdout
+
+
+def test_a_batch_is_placed_where_one_after_another_fails(tmp_path: Path) -> None:
+    """Leaves of three and four nodes, gangs of two, three and two: only together do they all fit."""
+    labels = {"l1": 3, "l2": 4}
+    nodes = [
+        {
+            "kind": "Node",
+            "metadata": {"name": f"{leaf}-{at}", "labels": {"fabric.topograph.run/tier-0": leaf}},
+            "status": {"allocatable": {"cpu": "96", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}},
+        }
+        for leaf, count in labels.items()
+        for at in range(count)
+    ]
+    file = tmp_path / "nodes.json"
+    file.write_text(json.dumps({"kind": "List", "items": nodes}))
+    wish = {"required": "gang=leaf"}
+    pods = [
+        pod
+        for name, n in (("a", 2), ("b", 3), ("c", 2))
+        for pod in gang_pods(name, n, gpus=8, annotations=wish)
+    ]
+    code, answer = plan(str(file), pods)
+    assert (code, [gang["verdict"] for gang in answer["gangs"]]) == (3, ["placed", "placed", "blocked"])
+    for order in (pods, pods[::-1]):
+        code, answer = plan(str(file), order, "--jointly")
+        assert (code, {gang["verdict"] for gang in answer["gangs"]}) == (0, {"placed"})
+        assert answer["batch"]["proof"] == "optimal"
+        leaves = {gang["gang"]: {pod["domains"]["leaf"] for pod in gang["pods"]} for gang in answer["gangs"]}
+        assert all(len(used) == 1 for used in leaves.values())
+        assert leaves["default/b"] == {"l1"}

@@ -32,6 +32,7 @@ def plan(files: Sequence[str], source: Source, *, jointly: bool, namespace: str,
         running=[pod for pod in reading.pods if pod.node is not None],
         faults=expanded.faults,
         limits=Limits(),
+        jointly=jointly,
     )
     gangs: list[Report] = document["gangs"]
     emit(

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scheduler.placement.bounds import bounds_of
 from scheduler.placement.costs import INFEASIBLE, Costs, TreeTerm, pack, tree_terms
-from scheduler.placement.problem import Bool, Int64, PlacementProblem, UInt64
+from scheduler.placement.problem import Bool, Int64, PlacementProblem
 from scheduler.placement.prune import Candidates, ancestors, candidates
 from scheduler.placement.shelves import shelves
-from scheduler.placement.tables import Atoms, Table, atoms, fold
+from scheduler.placement.tables import Atoms, Table, atoms, fingerprint, fold
 from scheduler.placement.tree import TreeForm
 
 WINDOW_SOLVES = 48
@@ -56,11 +57,10 @@ def solve(problem: PlacementProblem, form: TreeForm) -> TreeSolution | None:
     found = candidates(form, terms, pods)
     scene = _scene(form, terms, found, pods)
     options = _distinct(scene, found)
-    cost, table, nodes = min(
-        ((*_solve_one(scene, found.level, int(domain)),) for domain in options),
+    cost, table = min(
+        (_solve_one(scene, found.level, int(domain)) for domain in options),
         key=lambda option: tuple(option[0]),
     )
-    del nodes
     counts = np.zeros(form.levels[-1].domains, dtype=np.int64)
     table.assign(len(table.cost) - 1, counts)
     balance = next((term for term in terms if term.kind == "balance" and term.level > found.level), None)
@@ -68,7 +68,7 @@ def solve(problem: PlacementProblem, form: TreeForm) -> TreeSolution | None:
     if balance is not None:
         cost, counts, spread_bound = _balance(scene, found, options, term=balance, cost=cost, counts=counts)
     asked = pods * int(problem.shapes[int(problem.shape_of[0])].requests[problem.primary])
-    bounds = _bounds(terms, scene.costs, cost, level=found.level, spread=spread_bound, asked=asked)
+    bounds = bounds_of(terms, scene.costs, cost, level=found.level, spread=spread_bound, asked=asked)
     return TreeSolution(_per_node(form, counts), bounds)
 
 
@@ -105,7 +105,7 @@ def _distinct(scene: _Scene, found: Candidates) -> Int64:
     if len(found.domains) == 1:
         return found.domains
     form = scene.form
-    signature = _mix(form.capacity[-1], scene.costs.domain[-1])
+    signature = fingerprint(form.capacity[-1], scene.costs.domain[-1])
     for level in range(len(form.levels) - 2, found.level - 1, -1):
         below = ancestors(form, level + 1, level)
         total = np.zeros(form.levels[level].domains, dtype=np.uint64)
@@ -114,22 +114,12 @@ def _distinct(scene: _Scene, found: Candidates) -> Int64:
         if gone is not None:
             alive &= ~gone
         np.add.at(total, below[alive], signature[alive])
-        signature = _mix(total, scene.costs.domain[level])
+        signature = fingerprint(total, scene.costs.domain[level])
     keys = signature[found.domains]
     return found.domains[np.sort(np.unique(keys, return_index=True)[1])]
 
 
-def _mix(values: Int64 | UInt64, prices: Int64) -> UInt64:
-    """A 64-bit fingerprint per row; sums of fingerprints stand for multisets of children."""
-    state = values.astype(np.uint64)
-    for word in range(prices.shape[1] + 1):
-        state = (state ^ (state >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
-        if word < prices.shape[1]:
-            state = state + prices[:, word].astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
-    return state ^ (state >> np.uint64(29))
-
-
-def _solve_one(scene: _Scene, level: int, domain: int) -> tuple[Int64, Table, Int64]:
+def _solve_one(scene: _Scene, level: int, domain: int) -> tuple[Int64, Table]:
     """The least cost of the whole gang inside one candidate, with its table."""
     form = scene.form
     inside = ancestors(form, len(form.levels) - 1, level) == domain
@@ -137,14 +127,14 @@ def _solve_one(scene: _Scene, level: int, domain: int) -> tuple[Int64, Table, In
     for above, gone in enumerate(scene.dropped):
         if gone is not None and above > level:
             nodes = nodes[~gone[ancestors(form, len(form.levels) - 1, above)[nodes]]]
-    table = _build(scene, level, nodes, {})
+    table = _build(scene, level, nodes)
     cost = table.cost[-1].copy()
     for coarser in range(max(level, 0)):
         cost += scene.costs.domain[coarser][ancestors(form, level, coarser)[domain]]
-    return cost, table, nodes
+    return cost, table
 
 
-def _build(scene: _Scene, level: int, nodes: Int64, memo: dict[object, Table]) -> Table:
+def _build(scene: _Scene, level: int, nodes: Int64) -> Table:
     """The table of the domain of `level` that holds these nodes, its own price included.
 
     The top table ends at exactly the gang's size, so that its last row is the answer.
@@ -165,7 +155,7 @@ def _build(scene: _Scene, level: int, nodes: Int64, memo: dict[object, Table]) -
     children: list[Table] = []
     if singles:
         children.append(_atoms(scene, level + 1, np.concatenate(singles)))
-    children += [_build(scene, level + 1, group, memo) for group in groups if not singles or len(group) > 1]
+    children += [_build(scene, level + 1, group) for group in groups if not singles or len(group) > 1]
     if len(children) == 1 and isinstance(children[0], Atoms) and step == unit:
         return _own_price(scene, level, nodes, children[0])
     return _folded(scene, level, nodes, children)
@@ -294,7 +284,7 @@ def _lows(pods: int, domains: int, width: int, step: int) -> range:
 def _in_window(scene: _Scene, found: Candidates, options: Int64) -> tuple[Int64, Int64] | None:
     best: tuple[Int64, Table] | None = None
     for domain in options:
-        cost, table, _ = _solve_one(scene, found.level, int(domain))
+        cost, table = _solve_one(scene, found.level, int(domain))
         if len(table.cost) - 1 < 1 or cost[0] >= INFEASIBLE:
             continue
         if best is None or tuple(cost) < tuple(best[0]):
@@ -304,34 +294,3 @@ def _in_window(scene: _Scene, found: Candidates, options: Int64) -> tuple[Int64,
     counts = np.zeros(scene.form.levels[-1].domains, dtype=np.int64)
     best[1].assign(len(best[1].cost) - 1, counts)
     return best[0], counts
-
-
-def _bounds(
-    terms: tuple[TreeTerm, ...],
-    costs: Costs,
-    cost: Int64,
-    *,
-    level: int,
-    spread: int,
-    asked: int,
-) -> dict[str, int]:
-    """The proven least of every term that the tables carry; `asked`: primary capacity of the gang."""
-    bounds: dict[str, int] = {}
-    for term in terms:
-        digit = costs.value(cost, term.name)
-        if term.kind == "balance":
-            bounds[term.name] = spread if term.level > level else 0
-        elif term.kind == "known":
-            bounds[term.name] = 0
-        elif digit is not None:
-            bounds[term.name] = _reading(term, digit, asked)
-    return bounds
-
-
-def _reading(term: TreeTerm, digit: int, asked: int) -> int:
-    """A digit in the term's own measure."""
-    if term.kind == "split":
-        return -(-digit // term.block)
-    if term.kind == "count" and term.name.startswith(("preferred_", "pipeline_hops_")):
-        return digit - 1
-    return digit - asked if term.name.startswith("left_") else digit

@@ -111,7 +111,8 @@ def _pipeline_hops(problem: PlacementProblem, nodes: Int32, level: str) -> int:
     np.maximum.at(high, cell, domains[staged])
     first, last = low.reshape(replicas, stages), high.reshape(replicas, stages)
     together = np.maximum(last[:, 1:], last[:, :-1]) == np.minimum(first[:, 1:], first[:, :-1])
-    return int(np.count_nonzero(~together))
+    both = (last[:, 1:] >= 0) & (last[:, :-1] >= 0)  # in a batch pipelines differ in length
+    return int(np.count_nonzero(both & ~together))
 
 
 def _preferred(problem: PlacementProblem, nodes: Int32, scope: str, level: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from scheduler.placement.costs import INFEASIBLE
-from scheduler.placement.problem import Int64
+from scheduler.placement.problem import Int64, UInt64
 from scheduler.placement.shelves import Shelf
 
 
@@ -142,3 +142,13 @@ def lexicographic_argmin(options: Int64) -> Int64:
         column = np.where(best, options[:, :, word], np.iinfo(np.int64).max)
         best &= column == column.min(axis=1, keepdims=True)
     return np.asarray(best.argmax(axis=1))
+
+
+def fingerprint(values: Int64 | UInt64, prices: Int64) -> UInt64:
+    """A 64-bit fingerprint per row; sums of fingerprints stand for multisets of children."""
+    state = values.astype(np.uint64)
+    for word in range(prices.shape[1] + 1):
+        state = (state ^ (state >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+        if word < prices.shape[1]:
+            state = state + prices[:, word].astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
+    return state ^ (state >> np.uint64(29))
