@@ -64,6 +64,7 @@ _DATA_INSIDE_TENSOR = "--enable-dp-attention"
 """SGLang's switch: data parallel attention runs inside the tensor-parallel group and multiplies nothing."""
 
 _VARIABLE = re.compile(r"\$\((\w+)\)|\$\{(\w+)(?::?-([^}$]*))?\}|\$(\w+)")
+_OPERATORS = re.compile(r"[;&|<>]+")
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _SHELLS = ("sh", "bash", "ash", "dash", "zsh")
 _DEEPEST = 3  # shells inside shells
@@ -172,7 +173,7 @@ def _split(script: str) -> Iterable[str]:
     try:
         return list(lexer)
     except ValueError:
-        return text.split()
+        return _OPERATORS.sub(" ; ", text).split()
 
 
 def _engine(container: Container, words: list[str]) -> str:
