@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.kube.objects import from_dict
@@ -101,6 +101,7 @@ def test_host_ports(spec: dict[str, Any], wanted: tuple[str, ...]) -> None:
     assert shape(**spec).host_ports == wanted
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["cpu", "memory", GPU]), st.integers(0, 64), min_size=1))
 def test_requests_are_sorted_and_order_does_not_matter(amounts: dict[str, int]) -> None:
     forward, backward = dict(sorted(amounts.items())), dict(sorted(amounts.items(), reverse=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
@@ -170,6 +170,7 @@ def test_every_fault_of_a_pod_is_told() -> None:
     assert [fault.value for fault in caught.value.faults] == ["a", "b"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=6), st.text(max_size=20))
 def test_any_command_line_gives_sizes_or_faults(words: list[str], script: str) -> None:
     one = container("bash", "-c", script, *words, "vllm", "-tp", script)
