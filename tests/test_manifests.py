@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scheduler import manifests
 from scheduler.model import InvalidInput
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": []}}
+
+WORDS = (
+    "replicas",
+    "template",
+    "metadata",
+    "labels",
+    "annotations",
+    "spec",
+    "leaderWorkerTemplate",
+    "size",
+    "workerTemplate",
+    "leaderTemplate",
+    "subGroupPolicy",
+    "subGroupSize",
+    "ordinals",
+    "containers",
+    "parallelism",
+)
 
 
 def write(folder: Path, name: str, text: str) -> str:
@@ -118,3 +140,224 @@ def test_one_bad_object_of_a_snapshot_costs_only_itself() -> None:
 def test_two_objects_of_one_name() -> None:
     (fault,) = expanded(POD, POD).faults
     assert fault.field == "metadata.name"
+
+
+class TestFiles:
+    def test_a_folder_is_read_in_natural_order(self, tmp_path: Path) -> None:
+        for at in (10, 2, 1):
+            write(tmp_path, f"w-{at}.yaml", json.dumps({"kind": "Pod", "metadata": {"name": f"w-{at}"}}))
+        write(tmp_path, "notes.txt", "not read")
+        found = manifests.load([str(tmp_path)])
+        assert [document.object["metadata"]["name"] for document in found] == ["w-1", "w-2", "w-10"]
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match=r"a folder with \.yaml, \.yml, \.json files"):
+            manifests.load([str(tmp_path)])
+
+    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = io.TextIOWrapper(io.BytesIO(json.dumps(POD).encode()))
+        monkeypatch.setattr("sys.stdin", given)
+        (found,) = manifests.load(["-"])
+        assert (found.place, found.kind) == ("standard input, document 1", "Pod")
+
+    def test_several_json_documents_in_one_file(self, tmp_path: Path) -> None:
+        two = json.dumps(POD) + "\n\n" + json.dumps({"kind": "List", "items": [POD]}) + " \n"
+        found = manifests.load([write(tmp_path, "a.json", two)])
+        assert [document.place.rpartition("/")[2] for document in found] == [
+            "a.json, document 1",
+            "a.json, document 2, item 1",
+        ]
+
+    def test_items_of_a_typed_list_do_not_repeat_their_kind(self) -> None:
+        given = {"kind": "PodList", "items": [{"metadata": {"name": "a"}}, 5, {"metadata": 3}, {"kind": ""}]}
+        found = manifests.workloads(manifests.documents([given], name="f"))
+        assert [one.key.name for one in found.pods] == ["a"]
+        assert [(fault.object, fault.field, fault.value) for fault in found.faults] == [
+            ("f, document 1, item 2", "document", "5"),
+            ("f, document 1, item 3", "metadata", "3"),
+            ("f, document 1, item 4", "kind", ""),
+        ]
+
+    def test_a_time_stamp_without_quotes_is_text(self, tmp_path: Path) -> None:
+        text = "kind: Pod\nmetadata: {name: a, creationTimestamp: 2026-01-02T03:04:05Z}\n"
+        (pod,) = manifests.workloads(manifests.load([write(tmp_path, "a.yaml", text)])).pods
+        assert pod.created == "2026-01-02T03:04:05Z"
+
+    @pytest.mark.parametrize(
+        ("name", "data", "place", "value"),
+        [
+            ("a.yaml", b"a: 1\nb: [\n", "a.yaml:3", ""),
+            ("a.yaml", b"a: 1\nb: {c: d\ne: f}\n", "a.yaml:3", "e: f}"),
+            ("a.json", b'{"kind": "Pod",\n "metadata": }', "a.json:2", '"metadata": }'),
+            ("a.json", b'{"kind": "Pod"', "a.json:1", '{"kind": "Pod"'),
+            ("a.yaml", b"kind: Pod\nmetadata: &m {labels: *m}\n", "a.yaml:2", "metadata: &m {labels: *m}"),
+            (
+                "a.yaml",
+                b"kind: !!python/object:os.system x\n",
+                "a.yaml:1",
+                "kind: !!python/object:os.system x",
+            ),
+            ("a.yaml", b"t: !!timestamp abc\n", "a.yaml", "t: !!timestamp abc"),
+            ("a.yaml", b"\xff\xfe\x00", "a.yaml", "\ufffd\ufffd\x00"),
+            ("a.json", b"[" * 100_000, "a.json:1", "[" * 60),
+        ],
+    )
+    def test_broken_files_name_file_line_and_text(
+        self, tmp_path: Path, name: str, data: bytes, place: str, value: str
+    ) -> None:
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InvalidInput) as caught:
+            manifests.load([str(tmp_path / name)])
+        (fault,) = caught.value.faults
+        assert (fault.object, fault.field) == (f"{tmp_path}/{place}", "file")
+        assert fault.value == value
+        assert "JSON" in fault.wanted
+
+    @pytest.mark.parametrize("text", ["hello", "5", "[1]", "- a\n- b\n"])
+    def test_a_file_of_something_else(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(InvalidInput, match="a Kubernetes object with kind and metadata"):
+            manifests.load([write(tmp_path, "a.yaml", text)])
+
+    def test_a_thousand_nodes_load_fast(self, tmp_path: Path) -> None:
+        node = {
+            "kind": "Node",
+            "metadata": {"labels": {f"label-{at}": "v" * 40 for at in range(150)}},
+            "status": {"allocatable": {"cpu": "128"}, "images": [{"names": ["x" * 90]}] * 20},
+        }
+        nodes = [{**node, "metadata": {**node["metadata"], "name": f"n{at}"}} for at in range(1000)]  # type: ignore[dict-item]
+        file = write(tmp_path, "nodes.json", json.dumps({"kind": "List", "items": nodes}))
+        started = time.process_time()
+        found = manifests.snapshot(manifests.load([file]))
+        assert len(found.nodes) == 1000
+        assert Path(file).stat().st_size > 10_000_000
+        assert time.process_time() - started < 0.5
+
+
+class TestSnapshots:
+    def test_kinds_of_another_group_are_not_ours(self) -> None:
+        volcano = {
+            "apiVersion": "scheduling.volcano.sh/v1beta1",
+            "kind": "PodGroup",
+            "metadata": {"name": "g"},
+        }
+        ours = volcano | {"apiVersion": "scheduling.k8s.io/v1beta1"}
+        found = manifests.snapshot(manifests.documents([volcano, ours, POD], name="s"))
+        assert (len(found.pod_groups), len(found.pods)) == (1, 1)
+        assert found.ignored == {"PodGroup": 1}
+
+    def test_an_item_that_is_no_object_costs_only_itself(self) -> None:
+        given = {"kind": "List", "items": [POD, None, {"kind": "Pod"}]}
+        found = manifests.snapshot(manifests.documents([given], name="s"))
+        assert len(found.pods) == 1
+        assert [fault.field for fault in found.faults] == ["document", "metadata"]
+
+
+class TestWorkloads:
+    def test_namespaces_and_uids(self) -> None:
+        own = {"kind": "Pod", "metadata": {"name": "q", "namespace": "ml", "uid": "real"}}
+        found = manifests.workloads(manifests.documents([POD, own], name="f"), namespace="team")
+        assert [(str(pod.key), pod.uid) for pod in found.pods] == [
+            ("team/p", "manifest/team/p"),
+            ("ml/q", "real"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("kind", "spec", "field", "value"),
+        [
+            ("StatefulSet", {"replicas": -1}, "spec.replicas", "-1"),
+            ("StatefulSet", {"ordinals": {"start": -2}}, "spec.ordinals.start", "-2"),
+            ("StatefulSet", {"ordinals": [1]}, "spec.ordinals", "[1]"),
+            ("Deployment", {"replicas": "many"}, "spec.replicas", "many"),
+            ("ReplicaSet", {"replicas": 100_001}, "spec.replicas", "100001"),
+            ("Job", {"parallelism": -3}, "spec.parallelism", "-3"),
+            ("Job", {"completions": 1.5}, "spec.completions", "1.5"),
+            ("Job", {"template": None}, "spec.template", ""),
+            (
+                "Deployment",
+                {"template": {"metadata": {"annotations": []}}},
+                "spec.template.metadata.annotations",
+                "[]",
+            ),
+        ],
+    )
+    def test_what_cannot_be_names_field_and_value(
+        self, kind: str, spec: dict[str, Any], field: str, value: str
+    ) -> None:
+        (fault,) = expanded({"kind": kind, "metadata": {"name": "w"}, "spec": {"template": {}} | spec}).faults
+        assert (fault.object, fault.field, fault.value) == (f"{kind.lower()} default/w", field, value)
+        assert fault.wanted
+
+    @pytest.mark.parametrize(
+        ("spec", "names", "indexed"),
+        [
+            ({"parallelism": 2}, ["w-0", "w-1"], False),
+            ({"parallelism": 4, "completions": 3}, ["w-0", "w-1", "w-2"], False),
+            ({"parallelism": 2, "completionMode": "Indexed", "completions": 2}, ["w-0", "w-1"], True),
+        ],
+    )
+    def test_jobs(self, spec: dict[str, Any], names: list[str], indexed: bool) -> None:
+        found = expanded({"kind": "Job", "metadata": {"name": "w"}, "spec": {"template": {}} | spec})
+        assert [pod.key.name for pod in found.pods] == names
+        labels = found.pods[1].labels
+        assert labels["batch.kubernetes.io/job-name"] == "w"
+        assert labels.get("batch.kubernetes.io/job-completion-index") == ("1" if indexed else None)
+        (warning,) = found.warnings
+        assert (
+            warning
+            == f"job default/w: its real pods have a random suffix in place of -0 to -{len(names) - 1}"
+        )
+
+    def test_a_stateful_set_counts_from_its_first_ordinal(self) -> None:
+        spec = {"replicas": 2, "ordinals": {"start": 5}, "template": {}}
+        found = expanded({"kind": "StatefulSet", "metadata": {"name": "w"}, "spec": spec})
+        assert [pod.labels["apps.kubernetes.io/pod-index"] for pod in found.pods] == ["5", "6"]
+        assert found.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("given", "field", "value", "wanted"),
+        [
+            ({"metadata": {}}, "metadata.name", "", "a name"),
+            ({"metadata": {"name": 5}}, "metadata.name", "5", "a name"),
+            ({"metadata": {"name": "a", "namespace": 7}}, "metadata.namespace", "7", "as text"),
+            ({"metadata": {"name": "a"}, "spec": 3}, "spec", "3", "an object"),
+            ({"metadata": {"name": "a", "labels": {"x": 1}}}, "metadata.labels[x]", "1", "in quotes"),
+        ],
+    )
+    def test_broken_pods(self, given: dict[str, Any], field: str, value: str, wanted: str) -> None:
+        (fault,) = expanded({"kind": "Pod", **given}).faults
+        assert (fault.field, fault.value) == (field, value)
+        assert wanted in fault.wanted
+
+    def test_a_kind_of_another_group(self) -> None:
+        given = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": "w"}}
+        (fault,) = expanded(given).faults
+        assert (fault.object, fault.field) == ("job default/w", "apiVersion")
+        assert fault.value == "batch.volcano.sh/v1alpha1"
+
+    def test_a_pod_that_a_workload_would_make_too(self) -> None:
+        pod = {"kind": "Pod", "metadata": {"name": "m-0"}}
+        (fault,) = expanded(pod, lws()).faults
+        assert fault.object == "pod default/m-0 (f, document 2)"
+        assert fault.wanted == "another name: f, document 1 has the same object"
+
+    def test_one_bad_document_costs_only_itself(self) -> None:
+        found = expanded(lws(size=-1), POD, {"kind": "Service", "metadata": {"name": "s"}})
+        assert [str(pod.key) for pod in found.pods] == ["default/p"]
+        assert [fault.field for fault in found.faults] == ["spec.leaderWorkerTemplate.size", "kind"]
+
+    @settings(deadline=None, max_examples=200)
+    @given(
+        st.sampled_from([*manifests.WORKLOADS, "Pod", "PodGroup"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-3, 5) | st.floats() | st.text(max_size=4),
+            lambda inner: (
+                st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4)
+            ),
+            max_leaves=12,
+        ),
+    )
+    def test_no_manifest_breaks_us(self, kind: str, spec: Any) -> None:
+        found = expanded({"kind": kind, "metadata": {"name": "w"}, "spec": spec})
+        for fault in found.faults:
+            assert fault.object
+            assert fault.wanted
