@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.placement.problem import (
     NODE,
@@ -23,6 +24,8 @@ from scheduler.placement.problem import (
     ScopeRule,
     TermValue,
 )
+
+Float64 = NDArray[np.float64]
 
 
 def terms_of(levels: tuple[str, ...], rules: tuple[ScopeRule, ...], *, pipeline: bool) -> tuple[str, ...]:
@@ -68,15 +71,24 @@ def with_bounds(
 def domain_capacity(cluster: Cluster, level: str, primary: int) -> tuple[Int64, Bool]:
     """Per domain of a level: free units of the primary resource on usable nodes
     (int64[domains]), and whether nothing there uses any (bool[domains])."""
+    free, total, busy = _per_node(cluster, primary)
+    if level == NODE:
+        return free.astype(np.int64), (busy == 0) & (total > 0)
     domain_of = cluster.domain_of(level)
     count = int(domain_of.max(initial=-1)) + 1
-    free = np.where(cluster.usable, np.maximum(cluster.free[primary], 0), 0)
-    busy = np.maximum(cluster.total[primary] - cluster.free[primary], 0)
-    total = np.bincount(
-        domain_of, weights=np.where(cluster.usable, cluster.total[primary], 0), minlength=count
+    sums = [np.bincount(domain_of, weights=values, minlength=count) for values in (free, total, busy)]
+    return sums[0].astype(np.int64), (sums[2] == 0) & (sums[1] > 0)
+
+
+@lru_cache(maxsize=8)
+def _per_node(cluster: Cluster, primary: int) -> tuple[Float64, Float64, Float64]:
+    """Free and total on usable nodes, busy anywhere: float64[nodes], whose sums are exact up to 2^53."""
+    free, total = cluster.free[primary], cluster.total[primary]
+    return (
+        np.where(cluster.usable, np.maximum(free, 0), 0).astype(np.float64),
+        np.where(cluster.usable, total, 0).astype(np.float64),
+        np.maximum(total - free, 0).astype(np.float64),
     )
-    wholly_free = (np.bincount(domain_of, weights=busy, minlength=count) == 0) & (total > 0)
-    return np.bincount(domain_of, weights=free, minlength=count).astype(np.int64), wholly_free
 
 
 def _value(problem: PlacementProblem, nodes: Int32, term: str) -> int:
