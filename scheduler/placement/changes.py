@@ -14,6 +14,9 @@ Change = Callable[[PlacementProblem], PlacementProblem]
 MOST_SOLVES = 400
 """How often the solver may be asked for one explanation."""
 
+_MODEL_COSTS = 5
+"""Questions that one to the integer model counts for, beside itself."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occupant:
@@ -37,21 +40,28 @@ class Surroundings:
 
 
 class Asker:
-    """Asks whether a problem can be solved at all, and counts."""
+    """Asks whether a problem can be solved at all, within a number of questions and an amount of work.
+
+    `unsure` once a question ended without an answer: then nothing follows from its "no".
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._each = replace(limits, deterministic_s=limits.deterministic_s / 20)
         self.left = MOST_SOLVES
+        self.unsure = False
 
     def fits(self, problem: PlacementProblem) -> bool:
-        """True when an assignment is proven to exist; out of time counts as no."""
+        """True when an assignment is proven to exist."""
         self.left -= 1
         form = tree_form(problem)
         if form is not None:
             return dp.fits(form, problem.pods)
         from scheduler.placement.model import can_be_placed  # noqa: PLC0415  (loads CP-SAT)
 
-        return can_be_placed(problem, self._limits)
+        self.left -= _MODEL_COSTS
+        answer = can_be_placed(problem, self._each)
+        self.unsure = self.unsure or answer is None
+        return answer is True
 
 
 def without(gone: Sequence[Occupant]) -> Change:

@@ -38,6 +38,8 @@ def explain(
     asker = Asker(limits)
     facts = _facts(problem, around)
     blocking = _irreducible(problem, facts, asker)
+    if asker.unsure or asker.left <= 0:
+        blocking = ()  # not proven to be irreducible, so not said
     fixes = fixes_of(problem, around, asker)
     return replace(refusal, blocking=blocking or refusal.blocking, fixes=fixes)
 

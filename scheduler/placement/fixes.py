@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from scheduler.placement.changes import Asker, Surroundings, relaxed, usable, without
-from scheduler.placement.problem import Fix, PlacementProblem, ScopeRule
+from scheduler.placement.problem import NODE, Fix, PlacementProblem, ScopeRule, slots
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ def fixes_of(problem: PlacementProblem, around: Surroundings, asker: Asker) -> t
         _wait(problem, around, asker),
         _uncordon(problem, around, asker),
         *_relax(problem, asker),
+        _add_nodes(problem, asker),
         _resize(problem, asker),
     ]
     return tuple(fix for fix in found if fix is not None)
@@ -86,6 +87,72 @@ def _relaxation(rule: ScopeRule, level: str, instead: str | None) -> Fix:
     return Fix(f"{now} in place of {stated}", "relax", detail, verified=True)
 
 
+def _add_nodes(problem: PlacementProblem, asker: Asker) -> Fix | None:
+    """The fewest empty nodes beside one of those that are there, like it in everything."""
+    best: tuple[int, int] | None = None
+    for node in _models(problem):
+        most = problem.pods if best is None else best[0] - 1
+        if most < 1 or asker.left <= 0 or not asker.fits(_grown(problem, node, most)):
+            continue
+        low, high = 1, most
+        while low < high and asker.left > 0:
+            middle = (low + high) // 2
+            if asker.fits(_grown(problem, node, middle)):
+                high = middle
+            else:
+                low = middle + 1
+        best = high, node
+    if best is None:
+        return None
+    count, node = best
+    like = problem.cluster.names[node]
+    domains = {p.name: p.names[p.domain_of[node]] for p in problem.cluster.partitions}
+    where = ", ".join(f"{level} {name}" for level, name in domains.items())
+    change = f"add {count} node{'s' if count > 1 else ''} like {like} beside it ({where})"
+    return Fix(change, "add-nodes", {"nodes": count, "like": like, "domains": domains}, verified=True)
+
+
+def _models(problem: PlacementProblem) -> list[int]:
+    """Nodes to take as a pattern: of the domains of every required level the one with most room, and
+    in it the node that holds most of the gang's first shape."""
+    room = slots(problem, int(problem.shape_of[0]))
+    whole = slots(problem, int(problem.shape_of[0]), ever=True)
+    found = []
+    levels = dict.fromkeys(level for rule in problem.rules for level in rule.required if level != NODE)
+    for level in levels or [p.name for p in problem.cluster.partitions[:1]]:
+        domains = problem.cluster.domain_of(level)
+        best = int(np.argmax(np.bincount(domains, weights=np.where(whole > 0, room, 0))))
+        inside = np.flatnonzero((domains == best) & (whole > 0))
+        if inside.size:
+            found.append(int(inside[np.argmax(whole[inside])]))
+    return list(dict.fromkeys(found))
+
+
+def _grown(problem: PlacementProblem, node: int, count: int) -> PlacementProblem:
+    """The problem with so many empty copies of a node, in the same domains."""
+    cluster, copies = problem.cluster, [node] * count
+    partitions = tuple(
+        replace(p, domain_of=np.concatenate([p.domain_of, p.domain_of[copies]])) for p in cluster.partitions
+    )
+    grown = replace(
+        cluster,
+        names=(*cluster.names, *(f"{cluster.names[node]}+{at}" for at in range(count))),
+        free=np.concatenate([cluster.free, cluster.total[:, copies]], axis=1),
+        total=np.concatenate([cluster.total, cluster.total[:, copies]], axis=1),
+        usable=np.concatenate([cluster.usable, np.ones(count, dtype=np.bool_)]),
+        partitions=partitions,
+    )
+    shapes = tuple(
+        replace(
+            shape,
+            eligible=np.concatenate([shape.eligible, shape.ever[copies]]),
+            ever=np.concatenate([shape.ever, shape.ever[copies]]),
+        )
+        for shape in problem.shapes
+    )
+    return replace(problem, cluster=grown, shapes=shapes)
+
+
 def _resize(problem: PlacementProblem, asker: Asker) -> Fix | None:
     """The most pods that would fit, whole blocks of ranks only."""
     unit = _unit(problem)
@@ -98,7 +165,9 @@ def _resize(problem: PlacementProblem, asker: Asker) -> Fix | None:
             high = middle - 1
     if low == 0 or not asker.fits(_first(problem, low * unit)):
         return None
-    return Fix(f"a gang of {low * unit} pods would fit now", "resize", {"pods": low * unit}, verified=True)
+    pods = low * unit
+    change = f"a gang of {pods} pod{'s' if pods > 1 else ''} would fit now"
+    return Fix(change, "resize", {"pods": pods}, verified=True)
 
 
 def _unit(problem: PlacementProblem) -> int:

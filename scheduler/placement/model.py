@@ -55,12 +55,13 @@ def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejec
     return Assignment(nodes, terms, proof, _levels(problem, nodes, counts, limits), "integer model")
 
 
-def can_be_placed(problem: PlacementProblem, limits: Limits) -> bool:
-    """Whether any assignment is proven to exist within the limits."""
+def can_be_placed(problem: PlacementProblem, limits: Limits) -> bool | None:
+    """Whether any assignment exists; None when the limits end before that is known."""
     counts = Counts(problem, reduce(problem))
-    if not counts.reduced.units:
-        return True
-    return not counts.hopeless and Search(counts.model, limits.deterministic_s).feasible({})
+    if not counts.reduced.units or counts.hopeless:
+        return not counts.hopeless
+    search = Search(counts.model, limits.deterministic_s)
+    return True if search.feasible({}) else None if search.unknown else False
 
 
 def _nothing_to_place(problem: PlacementProblem) -> Assignment:

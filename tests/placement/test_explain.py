@@ -8,6 +8,7 @@ import numpy as np
 
 from scheduler.placement.changes import Occupant, Surroundings, relaxed, usable, without
 from scheduler.placement.explain import explain
+from scheduler.placement.fixes import _grown
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from tests.placement.instances import cluster, problem, random_general_problem, random_problem
@@ -84,6 +85,8 @@ def applied(case: PlacementProblem, around: Surroundings, kind: str, detail: obj
     if kind == "relax":
         at = next(i for i, rule in enumerate(case.rules) if rule.scope == detail["scope"])
         return relaxed(at, detail["from"], detail["to"] or None)(case)
+    if kind == "add-nodes":
+        return _grown(case, case.cluster.names.index(detail["like"]), detail["nodes"])
     assert kind == "resize"
     pods = detail["pods"]
     return replace(
@@ -105,4 +108,7 @@ def test_a_gang_larger_than_everything_says_so() -> None:
     assert [(fact.kind, fact.fact) for fact in told.blocking] == [
         ("resource", "9 gpu asked; all nodes together have 8")
     ]
-    assert [fix.change for fix in told.fixes] == ["a gang of 8 pods would fit now"]
+    assert [fix.change for fix in told.fixes] == [
+        "add 1 node like n0 beside it (leaf leaf0)",
+        "a gang of 8 pods would fit now",
+    ]
