@@ -22,6 +22,32 @@ WORKLOADS: dict[str, Expand] = {
 }
 """The kinds that are expanded into pods, and by whom."""
 
+_WITHOUT_PODS = frozenset(
+    (
+        "ConfigMap",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "Namespace",
+        "PersistentVolumeClaim",
+        "PersistentVolume",
+        "StorageClass",
+        "PriorityClass",
+        "ResourceClaimTemplate",
+        "Role",
+        "RoleBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Ingress",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "HorizontalPodAutoscaler",
+        "ServiceMonitor",
+        "PodMonitor",
+    )
+)
+"""Kinds that manifests of a workload often come with and that need no room."""
+
 _RANDOM_NAMES = ("Job", "Deployment", "ReplicaSet")
 """Kinds whose pods really have random suffixes."""
 
@@ -178,6 +204,9 @@ class _Expansion:
         """The pods or the pod group of one document; raises InvalidInput."""
         if document.fault is not None:
             raise InvalidInput(document.fault)
+        if document.kind in _WITHOUT_PODS:
+            self.warnings.append(f"{document.place}: a {document.kind} makes no pods and was left out")
+            return
         if document.kind not in ("Pod", "PodGroup", *WORKLOADS):
             known = ", ".join(("Pod", "PodGroup", *WORKLOADS))
             raise InvalidInput(InvalidField(document.place, "kind", document.kind, f"one of {known}"))
