@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from scheduler.model import InvalidField, InvalidInput
+from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern
 from topology.model import FabricSpec, InvalidTopology
 from topology.sources.configured import configured
 
@@ -42,6 +43,7 @@ class Config:
 
     levels: FabricSpec | None = None
     service: ServiceConfig = ServiceConfig()
+    policies: Mapping[str, Policy] = field(default_factory=lambda: BUILT_IN)
     source: str = "defaults"
 
 
@@ -87,11 +89,38 @@ class _Reader:
         self.constant(entries, "kind", KIND, root)
         levels = self.topology(entries.get("topology"))
         service = self.service(entries.get("service"))
-        if entries.get("policies") is not None and not _empty(entries["policies"]):
-            self.fault(
-                entries["policies"], "policies", "", "nothing: this version has only the policy `pack`"
-            )
-        return Config(levels, service, self.name)
+        policies = self.policies(entries.get("policies"))
+        return Config(levels, service, policies, self.name)
+
+    def policies(self, node: yaml.Node | None) -> Mapping[str, Policy]:
+        """The built-in policies and those of the file, which may replace them."""
+        if _empty(node):
+            return BUILT_IN
+        if not isinstance(node, yaml.MappingNode):
+            self.fault(node, "policies", _shown(node), "a mapping of policies by name")
+            return BUILT_IN
+        found = {_shown(key): self.policy(_shown(key), value) for key, value in node.value}
+        return {**BUILT_IN, **found}
+
+    def policy(self, name: str, node: yaml.Node) -> Policy:
+        where = f"policies.{name}"
+        entries = self.mapping(node, where, ("preset", "first", "drop"))
+        preset = _shown(entries.get("preset")) or DEFAULT
+        if preset not in PRESETS:
+            self.fault(entries["preset"], f"{where}.preset", preset, f"one of {', '.join(PRESETS)}")
+            preset = DEFAULT
+        first, drop = (self.terms(entries.get(key), f"{where}.{key}") for key in ("first", "drop"))
+        return Policy(name, preset, first, drop)
+
+    def terms(self, node: yaml.Node | None, where: str) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for item in items:
+            if not isinstance(item, yaml.ScalarNode) or not is_pattern(_shown(item)):
+                wanted = "terms such as domains_rack, or patterns such as broken_*, in a list"
+                self.fault(item, where, _shown(item), wanted)
+        return tuple(_shown(item) for item in items)
 
     def topology(self, node: yaml.Node | None) -> FabricSpec | None:
         entries = self.mapping(node, "topology", ("levels", "partitions")) if node else {}

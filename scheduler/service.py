@@ -60,7 +60,7 @@ class Service:
     def __init__(
         self, config: Config, *, metrics: Metrics | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.engine = Engine(levels=config.levels, lease_s=config.service.lease_s)
+        self.engine = Engine(levels=config.levels, lease_s=config.service.lease_s, policies=config.policies)
         self._metrics = metrics or Metrics()
         self._config, self._clock = config, clock
         self._limits = Limits(deterministic_s=config.service.solver_s)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from scheduler.devices import is_gpu
 from scheduler.ledger import Ledger
 from scheduler.model import GangKey, Node, NodeName, PodShape
 from scheduler.placement.formulate import View
+from scheduler.placement.policy import BUILT_IN, Policy
 from scheduler.placement.problem import Bool
 from topology.detect import detect
 from topology.model import Fabric, FabricNode, FabricSpec
@@ -20,8 +21,11 @@ class World:
     detect them from the labels that nodes carry, again whenever labels change.
     """
 
-    def __init__(self, configured: FabricSpec | None = None) -> None:
+    def __init__(
+        self, configured: FabricSpec | None = None, policies: Mapping[str, Policy] = BUILT_IN
+    ) -> None:
         self.ledger = Ledger()
+        self._policies = policies
         self._configured = configured
         self._fabric = Fabric(configured or detect([]))
         self._labels_changed = False
@@ -55,7 +59,7 @@ class World:
 
     def clone(self) -> World:
         """An independent copy, to try things on; it may be used on another thread."""
-        other = World(self.fabric.spec)
+        other = World(self.fabric.spec, self._policies)
         other.ledger = self.ledger.clone()
         other._fabric = Fabric(self.fabric.spec, (_fabric_node(n) for n in self.ledger.nodes.values()))
         return other
@@ -80,6 +84,7 @@ class World:
             masks=masks,
             reasons=lambda shape: ledger.masks(shape).reasons(),
             index=ledger.index,
+            policies=self._policies,
         )
 
     def _detect_again(self) -> None:

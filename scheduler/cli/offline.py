@@ -45,7 +45,8 @@ def detail(snapshots: Sequence[str], config: str | None, key: GangKey) -> dict[s
 
 def _engine(snapshots: Sequence[str], config: str | None) -> Engine:
     found = manifests.snapshot(manifests.load(snapshots))
-    engine = Engine(levels=load_config(config).levels)
+    configured = load_config(config)
+    engine = Engine(levels=configured.levels, policies=configured.policies)
     engine.observe(NodesSeen(tuple(found.nodes)))
     for group in found.pod_groups:
         engine.observe(GroupSeen(group))

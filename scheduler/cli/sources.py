@@ -45,7 +45,7 @@ class Source:
         else:
             items, faults = self._live()
         pods = tuple(item for item in items if isinstance(item, Pod))
-        world = World(configured.levels)
+        world = World(configured.levels, configured.policies)
         world.upsert_nodes(item for item in items if isinstance(item, Node))
         for pod in pods:
             world.ledger.observe_pod(pod)

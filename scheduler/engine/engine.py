@@ -7,6 +7,7 @@ thread. Planning itself (`place`) is called by whoever drives the engine, with a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -39,6 +40,7 @@ from scheduler.model import (
 )
 from scheduler.placement.check import Violation, violations
 from scheduler.placement.formulate import formulate
+from scheduler.placement.policy import BUILT_IN, Policy
 from scheduler.placement.problem import Assignment, Rejection
 from scheduler.report import invalid_report, placed_report, refused_report
 from scheduler.world import World
@@ -50,8 +52,14 @@ LEASE_S = 60.0
 class Engine:
     """Every gang of a cluster on its way from its first pod to its last Binding."""
 
-    def __init__(self, *, levels: FabricSpec | None = None, lease_s: float = LEASE_S) -> None:
-        self.world = World(levels)
+    def __init__(
+        self,
+        *,
+        levels: FabricSpec | None = None,
+        lease_s: float = LEASE_S,
+        policies: Mapping[str, Policy] = BUILT_IN,
+    ) -> None:
+        self.world = World(levels, policies)
         self.gangs: dict[GangKey, GangRecord] = {}
         self._lease_s = lease_s
         self._members = Members()

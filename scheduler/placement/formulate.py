@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from scheduler.devices import gpus_of, is_gpu
 from scheduler.model import HOST_PORT, Constraint, Gang, InvalidField, InvalidInput, NodeName, PodShape, Scope
 from scheduler.placement.objective import terms_of
+from scheduler.placement.policy import BUILT_IN, Policy, ordered, policy_named
 from scheduler.placement.problem import (
     NODE,
     Bool,
@@ -44,6 +45,7 @@ class View:
     masks: Callable[[PodShape], tuple[Bool, Bool]]
     reasons: Callable[[PodShape], tuple[tuple[str, int], ...]]
     index: Callable[[NodeName], int]
+    policies: Mapping[str, Policy] = field(default_factory=lambda: BUILT_IN)
 
 
 def formulate(gang: Gang, view: View) -> PlacementProblem:
@@ -128,9 +130,9 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
     problem = replace(problem, rules=rules, stage_of=stage, replica_of=replica)
     problem = _default_levels(problem, gang, known)
     levels = tuple(p.name for p in view.partitions)
-    return replace(
-        problem, terms=terms_of(levels, problem.rules, pipeline=bool((problem.stage_of > 0).any()))
-    )
+    policy = policy_named(gang.policy, view.policies, owner=f"gang {gang.key}")
+    terms = terms_of(levels, problem.rules, pipeline=bool((problem.stage_of > 0).any()))
+    return replace(problem, terms=ordered(policy, terms, levels))
 
 
 def _resolved(gang: Gang, view: View, known: tuple[str, ...]) -> list[tuple[Scope, str, bool]]:

@@ -98,7 +98,7 @@ def _block_sizes(problem: PlacementProblem) -> dict[str, int] | None:
 
 
 def _refines(inner: Int32, outer: Int32) -> bool:
-    first = np.zeros(int(inner.max()) + 1, dtype=outer.dtype)
+    first = np.zeros(int(inner.max(initial=-1)) + 1, dtype=outer.dtype)
     first[inner] = outer
     return bool((first[inner] == outer).all())
 

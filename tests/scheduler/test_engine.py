@@ -11,7 +11,7 @@ from scheduler.engine.facts import GroupSeen, NodeGone, NodesSeen, PodGone, PodS
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Reason
 from scheduler.engine.states import TRANSITIONS, Event, InvalidTransition, State, after
-from scheduler.model import ANNOTATION_NODE, ANNOTATION_PLAN, GangKey, NodeName, PodGroup, PodKey
+from scheduler.model import ANNOTATION_NODE, ANNOTATION_PLAN, GangKey, Node, NodeName, PodGroup, PodKey
 from tests.builders import engine_with, members, node, plan_all, pod, see, two_leaves
 
 KEY = GangKey("default", "g")
@@ -260,3 +260,16 @@ def test_every_pair_that_is_not_listed_raises() -> None:
             if (before, event) not in TRANSITIONS:
                 with pytest.raises(InvalidTransition):
                     after(before, event)
+
+
+@pytest.mark.parametrize("nodes", [(), tuple(node(f"n{at}", leaf="l1", gpus=0) for at in range(2))])
+def test_a_cluster_without_anything_to_give_refuses_and_goes_on(nodes: tuple[Node, ...]) -> None:
+    engine = engine_with(*nodes)
+    see(engine, *members("g", 2, required="gang=node"))
+    plan_all(engine)
+    assert state(engine) is State.BLOCKED
+    assert engine.gangs[KEY].rejection is not None
+    engine.observe(NodesSeen(two_leaves()))
+    see(engine, *members("h", 2))
+    plan_all(engine)
+    assert state(engine, "h") is State.RESERVED
