@@ -305,4 +305,5 @@ class Code(StrEnum):
     NO_DOMAIN_FITS = "NoDomainFits"
     NOT_ENOUGH_CAPACITY = "NotEnoughCapacity"
     TIMED_OUT = "TimedOut"
+    FAILED = "InternalError"
     WAITING_FOR_MEMBERS = "WaitingForMembers"

@@ -22,7 +22,7 @@ from scheduler.extender import answers
 from scheduler.extender.binder import Binder, Outcome
 from scheduler.extender.wire import BindArgs
 from scheduler.metrics import Metrics
-from scheduler.model import GangKey, InvalidField, InvalidInput, NodeName, PodKey
+from scheduler.model import Code, GangKey, InvalidField, InvalidInput, NodeName, PodKey
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
@@ -86,7 +86,12 @@ class Service:
     # -- the watches tell ---------------------------------------------------------------
 
     def observe(self, fact: Fact) -> None:
-        self.engine.observe(fact)
+        """Take over a fact; one that breaks us is left out, because the others still hold."""
+        try:
+            self.engine.observe(fact)
+        except Exception:
+            self._metrics.unreadable.inc()
+            log.exception("left out, by a bug of ours: %s", type(fact).__name__)
 
     def wake(self) -> None:
         self._work.set()
@@ -133,7 +138,15 @@ class Service:
         log.warning("nothing new is planned: %s", stale)
 
     def _place(self, request: Request) -> Assignment | Rejection:
-        return place(request.problem, limits=self._limits)
+        """The decision; a gang that breaks the solver is refused, and the others go on."""
+        try:
+            return place(request.problem, limits=self._limits)
+        except Exception as error:
+            log.exception("gang %s: not placed, by a bug of ours", request.gang.key)
+            message = f"an error of ours, please report it: {type(error).__name__}: {error}"
+            return Rejection(
+                Code.FAILED, message, possible=True, proof="timed_out", needed=request.problem.pods
+            )
 
     def _note_decision(self, request: Request, answer: Assignment | Rejection, elapsed: float) -> None:
         placed = isinstance(answer, Assignment)

@@ -343,10 +343,6 @@ class Engine:
             if record.plan is not None and record.state in (State.RESERVED, State.COMMITTING)
         )
 
-    def knows(self, uid: str) -> bool:
-        """Whether the pod of that uid has been seen."""
-        return self._members.pod(uid) is not None
-
     def pod(self, uid: str) -> Pod | None:
         """A pod that waits or belongs to a gang."""
         return self._members.pod(uid)
@@ -357,8 +353,7 @@ class Engine:
 
     def owners(self) -> dict[str, tuple[str, str]]:
         """Who every running pod belongs to, by uid: a gang or itself."""
-        found = ((uid, self._members.owner_of(uid)) for uid in self.world.ledger.running())
-        return {uid: owner for uid, owner in found if owner is not None}
+        return self._members.owners(self.world.ledger.running())
 
     def slot(self, uid: str) -> Slot | Reason:
         """Where the gang's plan puts this member, or why it has no place."""

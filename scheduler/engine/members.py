@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from scheduler.model import PREFIX, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup, PodKey
 from scheduler.workloads.gangs import membership_of
 from scheduler.workloads.keys import LWS
@@ -31,11 +33,10 @@ class Members:
     def gang_of(self, uid: str) -> GangKey | None:
         return self._gang.get(uid)
 
-    def owner_of(self, uid: str) -> tuple[str, str] | None:
-        """("gang", its name) or ("pod", its name); None for a uid that was never seen."""
-        if uid in self._gang:
-            return "gang", str(self._gang[uid])
-        return ("pod", str(self._key[uid])) if uid in self._key else None
+    def owners(self, uids: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """("gang", its name) or ("pod", its name) by uid; pods that were never seen are left out."""
+        named = {uid: ("pod", str(self._key[uid])) for uid in uids if uid in self._key}
+        return named | {uid: ("gang", str(self._gang[uid])) for uid in named if uid in self._gang}
 
     def seen(self, pod: Pod) -> Reading:
         """Take over a pod; its gang (None: it has none), what it says of it, and what is wrong with that."""

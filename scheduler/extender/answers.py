@@ -46,7 +46,7 @@ def _screened(engine: Engine, args: wire.FilterArgs, names: list[str], uid: str)
 def _known(engine: Engine, args: wire.FilterArgs, now_s: float) -> str:
     """The uid of the pod; one that the watch has not brought yet is taken from the request."""
     uid = wire.uid_of(args.pod)
-    if not engine.knows(uid):
+    if engine.pod(uid) is None and engine.world.ledger.node_of(uid) is None:
         engine.observe(PodSeen(pod_from_bytes(args.pod)))
         engine.refresh(now_s)
     return uid

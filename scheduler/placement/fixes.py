@@ -117,7 +117,9 @@ def _models(problem: PlacementProblem) -> list[int]:
     in it the node that holds most of the gang's first shape."""
     room = slots(problem, int(problem.shape_of[0]))
     whole = slots(problem, int(problem.shape_of[0]), ever=True)
-    found = []
+    found: list[int] = []
+    if not whole.any():
+        return found
     levels = dict.fromkeys(level for rule in problem.rules for level in rule.required if level != NODE)
     for level in levels or [p.name for p in problem.cluster.partitions[:1]]:
         domains = problem.cluster.domain_of(level)

@@ -59,6 +59,8 @@ def no_node(problem: PlacementProblem) -> Rejection:
         Blocking("selector", reason, f"{count} nodes: {reason}") for reason, count in problem.excluded
     )
     message = f"no node may run these pods: {'; '.join(fact.fact for fact in facts[:3])}"
+    if not problem.cluster.size:
+        message = "the cluster has no nodes"
     return Rejection(
         Code.NO_NODE_MATCHES, message, possible=False, level="node", needed=problem.pods, blocking=facts
     )

@@ -345,3 +345,27 @@ def test_what_if_over_http_changes_nothing() -> None:
             assert (await reply.json())["faults"][0]["object"] == "plan request"
 
     run(test)
+
+
+def test_a_gang_that_breaks_the_solver_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scheduler import service as module
+
+    solve = module.place
+
+    def broken(problem: Any, **kwargs: Any) -> Any:
+        if problem.gang == "default/bad":
+            raise ZeroDivisionError("no")
+        return solve(problem, **kwargs)
+
+    monkeypatch.setattr(module, "place", broken)
+
+    async def test(running: Running) -> None:
+        for one in members("bad", 2):
+            running.service.observe(PodSeen(one))
+        await running.planned(*members("good", 2))
+        async with running.session.get(f"{running.url}/v1/gangs/default/bad") as reply:
+            told = await reply.json()
+        assert told["decision"]["reason"]["code"] == "InternalError"
+        assert "ZeroDivisionError" in told["decision"]["reason"]["message"]
+
+    run(test)
