@@ -58,8 +58,10 @@ def plan_document(
     faults: Sequence[InvalidField] = (),
     limits: Limits,
     jointly: bool = False,
+    evict: bool = False,
 ) -> Report:
     """The whole answer of `lockstep plan`. `world` is changed: every placed gang takes its room.
+    With `evict` a refusal also names the fewest victims that would make room.
 
     With `jointly` all gangs are placed as one batch, whatever their order.
 
@@ -76,7 +78,7 @@ def plan_document(
     if batch is not None:
         return {"schema": SCHEMA, "snapshot": summary, **batch}
     order = _order(world, drafts, owners, limits) if jointly else list(drafts.values())
-    gangs = [_plan_one(world, draft, owners, limits) for draft in order]
+    gangs = [_plan_one(world, draft, owners, limits, evict=evict) for draft in order]
     gangs += [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
     return {"schema": SCHEMA, "snapshot": summary, "gangs": gangs}
 
@@ -171,6 +173,7 @@ def _plan_one(
     limits: Limits,
     *,
     explained: bool = True,
+    evict: bool = False,
 ) -> Report:
     if draft.faults:
         return invalid_report(draft.key, draft.faults)
@@ -185,7 +188,7 @@ def _plan_one(
     if isinstance(answer, Rejection):
         if gang.complete and explained:
             around = surroundings(world, owners, problem, gang.members[0].shape)
-            answer = explain(problem, answer, around, limits=limits)
+            answer = explain(problem, answer, around, limits=limits, evict=evict)
         return refused_report(gang, problem, answer, time_ms=time_ms)
     _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes])
     owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)

@@ -185,3 +185,25 @@ def test_a_batch_is_placed_where_one_after_another_fails(tmp_path: Path) -> None
         leaves = {gang["gang"]: {pod["domains"]["leaf"] for pod in gang["pods"]} for gang in answer["gangs"]}
         assert all(len(used) == 1 for used in leaves.values())
         assert leaves["default/b"] == {"l1"}
+
+
+def test_the_fewest_victims(tmp_path: Path) -> None:
+    """A gang fills one rack and two single pods stand in the other: the gang is one victim, they are two."""
+    nodes = [node_object(one) for one in nvl72(2)]
+    running = [("big", f"nvl-1-{at + 1:02}") for at in range(18)] + [("", "nvl-2-01"), ("", "nvl-2-02")]
+    pods = []
+    for at, (name, node) in enumerate(running):
+        pod = gang_pods("big", 18, gpus=4)[at % 18]
+        pod["metadata"] |= {"name": f"p{at}", "uid": f"u{at}"}
+        if not name:
+            del pod["metadata"]["annotations"]
+        pod["spec"]["nodeName"] = node
+        pods.append(pod)
+    file = tmp_path / "cluster.json"
+    file.write_text(json.dumps({"kind": "List", "items": [*nodes, *pods]}))
+    wanted = gang_pods("new", 18, gpus=4, annotations={"required": "gang=nvlink"})
+    code, answer = plan(str(file), wanted, "--evict")
+    assert code == 3
+    (evict,) = [fix for fix in answer["gangs"][0]["reason"]["fixes"] if fix["kind"] == "evict"]
+    assert evict["detail"] == {"victims": ["default/big"], "pods": 18, "least": 1, "proof": "optimal"}
+    assert evict["verified"]

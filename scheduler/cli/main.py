@@ -71,6 +71,10 @@ def plan(
     jointly: Annotated[
         bool, typer.Option(help="All gangs as one batch, whose order does not matter.")
     ] = False,
+    evict: Annotated[
+        bool,
+        typer.Option("--evict", help="Name the fewest victims that would make room; nothing is evicted."),
+    ] = False,
     namespace: Namespace = "default",
     output: Output = Format.TABLE,
     config: ConfigFile = None,
@@ -85,7 +89,7 @@ def plan(
     from scheduler.cli.sources import Source
 
     source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
-    sys.exit(planning.plan(files, source, jointly=jointly, namespace=namespace, output=output))
+    sys.exit(planning.plan(files, source, jointly=jointly, evict=evict, namespace=namespace, output=output))
 
 
 @app.command()

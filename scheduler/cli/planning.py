@@ -16,7 +16,9 @@ from scheduler.whatif import plan_document
 Report = dict[str, Any]
 
 
-def plan(files: Sequence[str], source: Source, *, jointly: bool, namespace: str, output: Format) -> int:
+def plan(
+    files: Sequence[str], source: Source, *, jointly: bool, evict: bool, namespace: str, output: Format
+) -> int:
     """Place the gangs of some manifests on the cluster as it is; the exit code."""
     expanded = manifests.workloads(manifests.load(files), namespace=namespace)
     if not expanded.pods and not expanded.faults:
@@ -33,6 +35,7 @@ def plan(files: Sequence[str], source: Source, *, jointly: bool, namespace: str,
         faults=expanded.faults,
         limits=Limits(),
         jointly=jointly,
+        evict=evict,
     )
     gangs: list[Report] = document["gangs"]
     emit(

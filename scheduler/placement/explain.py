@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from scheduler.placement.changes import Asker, Occupant, Surroundings, relaxed, usable, without
 from scheduler.placement.fixes import fixes_of
-from scheduler.placement.problem import Blocking, Limits, PlacementProblem, Rejection, ScopeRule
+from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,12 @@ class _Fact:
 
 
 def explain(
-    problem: PlacementProblem, refusal: Rejection, around: Surroundings, *, limits: Limits
+    problem: PlacementProblem,
+    refusal: Rejection,
+    around: Surroundings,
+    *,
+    limits: Limits,
+    evict: bool = False,
 ) -> Rejection:
     """The refusal with an irreducible set of blocking facts and with verified fixes.
 
@@ -41,6 +46,8 @@ def explain(
     if asker.unsure or asker.left <= 0:
         blocking = ()  # not proven to be irreducible, so not said
     fixes = fixes_of(problem, around, asker)
+    if evict:
+        fixes = (*_evictions(problem, around, limits), *fixes)
     return replace(refusal, blocking=blocking or refusal.blocking, fixes=fixes)
 
 
@@ -130,3 +137,19 @@ def _hardware(problem: PlacementProblem) -> tuple[Blocking, ...]:
     if asked <= total:
         fact += ", but no arrangement of the pods on the nodes that may run them holds all"
     return (Blocking("resource", name, fact),)
+
+
+def _evictions(problem: PlacementProblem, around: Surroundings, limits: Limits) -> tuple[Fix, ...]:
+    """The fewest victims, as a fix; nothing when not even the eviction of all would help."""
+    from scheduler.placement.victims import fewest_victims  # noqa: PLC0415  (loads CP-SAT)
+
+    found = fewest_victims(problem, around.occupants, Asker(limits))
+    if found is None:
+        return ()
+    names = [one.name for one in found.occupants]
+    pods = sum(len(one.use) for one in found.occupants)
+    detail = {"victims": names, "pods": pods, "least": found.least, "proof": found.proof}
+    proven = "proven fewest" if found.proof == "optimal" else f"at least {found.least}"
+    count = f"{len(names)} victim{'s' if len(names) > 1 else ''}"
+    change = f"evict {', '.join(names)} ({count}, {proven}; {pods} pod{'s' if pods > 1 else ''})"
+    return (Fix(change, "evict", detail, verified=True),)
