@@ -1,7 +1,7 @@
 """`python -m benchmarks`: measure, print beside the targets, and record.
 
-speed: the engine alone. path: through the real control plane. kalos: real jobs on a real
-fabric. Without a word: all of them.
+speed: the engine alone. quality: answers against brute force. path: through the real control
+plane. kalos: real jobs on a real fabric. Without a word: all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import kalos, path, speed
+from benchmarks import kalos, path, quality, speed
 from benchmarks.figures import Figure
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -26,18 +26,25 @@ TRACES = Path(__file__).parents[2] / "shared" / "traces"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; exit code 0 when every target is met, 3 when not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["speed", "path", "kalos", []], help="default: all")
+    parser.add_argument(
+        "what", nargs="*", choices=["speed", "quality", "path", "kalos", []], help="default: all"
+    )
     parser.add_argument("--runs", type=int, default=3, help="runs per figure (default 3)")
     parser.add_argument("--record", action="store_true", help=f"write the results into {RESULTS.name}")
+    parser.add_argument("--instances", type=int, default=10_000, help="quality: random problems per kind")
     parser.add_argument("--traces", type=Path, default=TRACES, help="folder of the traces")
     parser.add_argument("--speedup", type=float, default=30.0, help="kalos: how much faster jobs come")
     parser.add_argument("--jobs", type=int, default=10_000, help="kalos: only so many jobs")
     given = parser.parse_args(arguments)
-    chosen = given.what or ["speed", "path", "kalos"]
+    chosen = given.what or ["speed", "quality", "path", "kalos"]
     met = True
     for what in chosen:
         if what == "kalos":
             lines = kalos.run(given.traces, speedup=given.speedup, limit=given.jobs, tell=_tell)
+            print("\n".join(lines))
+        elif what == "quality":
+            lines, right = quality.run(given.instances, tell=_tell)
+            met = met and right
             print("\n".join(lines))
         else:
             figures = _figures(what, given.runs)

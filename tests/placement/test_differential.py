@@ -41,6 +41,7 @@ def test_the_answer_is_the_brute_force_optimum() -> None:
                 seed,
                 dict(zip(problem.terms, zip(values, truth, strict=True), strict=True)),
             )
+    print(f"{feasible} feasible, {infeasible} infeasible")
     assert feasible > INSTANCES // 4, "too few feasible instances to mean anything"
     assert infeasible > INSTANCES // 20, "too few infeasible instances to mean anything"
     assert proven == feasible, f"only {proven} of {feasible} answers are proven"
@@ -64,6 +65,7 @@ def test_whole_nodes_are_the_brute_force_optimum(monkeypatch: pytest.MonkeyPatch
             feasible += 1
             assert violations(problem, answer.nodes) == (), seed
             assert tuple(term.value for term in answer.terms) == truth, seed
+    print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
     assert together > INSTANCES // 10
     assert INSTANCES // 2 < feasible < INSTANCES
 

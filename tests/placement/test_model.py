@@ -25,6 +25,7 @@ def test_every_answer_is_the_brute_force_optimum() -> None:
             feasible += 1
         else:
             infeasible += 1
+    print(f"{feasible} feasible, {infeasible} infeasible")
     assert feasible > INSTANCES // 3, "too few feasible instances to mean anything"
     assert infeasible > INSTANCES // 20, "too few infeasible instances to mean anything"
 

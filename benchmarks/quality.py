@@ -1,0 +1,44 @@
+"""Is it right? Many random small problems of every kind against brute force, with a count of each sort."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+KINDS = {
+    "one shape on a tree": "tests/placement/test_differential.py::test_the_answer_is_the_brute_force_optimum",
+    "whole nodes": "tests/placement/test_differential.py::test_whole_nodes_are_the_brute_force_optimum",
+    "everything else": "tests/placement/test_model.py::test_every_answer_is_the_brute_force_optimum",
+}
+
+
+def run(instances: int, *, tell: Callable[[str], None]) -> tuple[list[str], bool]:
+    """Lines of a report, and whether not one answer was wrong."""
+    lines, right = [], True
+    for kind, test in KINDS.items():
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-s", test],
+            cwd=ROOT,
+            env={**os.environ, "LOCKSTEP_INSTANCES": str(instances)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        counts = re.search(r"(\d+) feasible, (\d+) infeasible", done.stdout)
+        right = right and done.returncode == 0
+        told = counts.group() if counts else "?"
+        verdict = "no mismatch" if done.returncode == 0 else "MISMATCH"
+        lines.append(
+            f"- {kind}: {instances:,} instances ({told}): {verdict}; {time.monotonic() - started:.0f} s"
+        )
+        tell(lines[-1])
+        if done.returncode:
+            tell(done.stdout[-3000:])
+    return lines, right
