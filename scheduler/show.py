@@ -10,6 +10,7 @@ from scheduler.engine.roster import GangRecord
 from scheduler.model import NodeName
 from scheduler.world import World
 from topology.model import Fabric
+from topology.spec import NVLINK
 
 TOPOLOGY_SCHEMA = "lockstep.topology/v1"
 
@@ -63,10 +64,12 @@ def where(nodes: list[NodeName], fabric: Fabric) -> str:
     count = f"{len(paths)} node{'s' if len(paths) > 1 else ''}"
     if len(paths) == 1:
         return str(known[0])
-    for level in reversed(fabric.level_names()[:-1]):
-        names = {path[level] for path in paths}
-        if len(names) == 1:
-            return f"{level} {names.pop()}, {count}"
+    single = [level for level in fabric.level_names()[:-1] if len({path[level] for path in paths}) == 1]
+    if single:
+        finest, linked = single[-1], single[-1] == NVLINK and len(single) > 1
+        level = single[-2] if linked else finest  # a rack says more than the identifier of its NVLink domain
+        note = ", one NVLink domain" if linked else ""
+        return f"{level} {paths[0][level]}{note}, {count}"
     level = fabric.level_names()[0]
     spread = len({path[level] for path in paths if level in path}) or 1
     return f"{spread} {level}s, {count}" if level != "node" else count
