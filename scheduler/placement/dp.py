@@ -116,6 +116,9 @@ def _distinct(scene: _Scene, found: Candidates) -> Int64:
         np.add.at(total, below[alive], signature[alive])
         signature = fingerprint(total, scene.costs.domain[level])
     keys = signature[found.domains]
+    for level in range(max(found.level, 0)):  # what stands above has its price, too
+        above = ancestors(form, found.level, level)[found.domains]
+        keys = fingerprint(keys, scene.costs.domain[level][above])
     return found.domains[np.sort(np.unique(keys, return_index=True)[1])]
 
 

@@ -14,7 +14,8 @@ from scheduler.placement.objective import evaluate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Rejection
 from tests.placement import oracle
-from tests.placement.instances import random_problem, random_whole_nodes
+from tests.placement.instances import cluster, random_problem, random_whole_nodes
+from tests.placement.instances import problem as one_shape
 
 INSTANCES = int(os.environ.get("LOCKSTEP_INSTANCES", "400"))
 
@@ -68,6 +69,16 @@ def test_whole_nodes_are_the_brute_force_optimum(monkeypatch: pytest.MonkeyPatch
     print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
     assert together > INSTANCES // 10
     assert INSTANCES // 2 < feasible < INSTANCES
+
+
+def test_alike_racks_of_unlike_leaves_are_not_the_same_answer() -> None:
+    """Two free racks of 4 that differ only in what their leaf has left."""
+    nodes = cluster([2] * 5, [2] * 5, {"leaf": [0, 0, 0, 1, 1], "rack": [0, 0, 1, 2, 2], "nvlink": range(5)})
+    gang = one_shape(nodes, pods=4, required={"gang": "leaf"}, preferred={"pp": "rack"}, tp=1, stages=4)
+    answer = place(gang)
+    assert isinstance(answer, Assignment)
+    assert answer.nodes.tolist() == [3, 3, 4, 4]
+    assert tuple(term.value for term in answer.terms) == oracle.best(gang)
 
 
 def _bounds_hold(answer: Assignment, truth: tuple[int, ...], seed: int) -> None:
