@@ -50,9 +50,10 @@ def candidates(form: TreeForm, terms: tuple[TreeTerm, ...], pods: int) -> Candid
         if term.kind != "count":
             break
         if several >= 0:
-            if term.level <= several:
+            if term.level == several:
                 continue
-            if len(chosen) == 1 and _additive(form, several, term.level):
+            # A coarser count in between is not settled: then fewest fine domains is not what comes next.
+            if term.level > several and len(chosen) == 1 and _additive(form, several, term.level):
                 _by_stairs(form, several, term.level, dropped, most, pods=pods)
             break
         below = ancestors(form, term.level, level)

@@ -81,6 +81,20 @@ def test_alike_racks_of_unlike_leaves_are_not_the_same_answer() -> None:
     assert tuple(term.value for term in answer.terms) == oracle.best(gang)
 
 
+def test_a_coarser_term_behind_a_preferred_level_is_not_skipped() -> None:
+    """Racks preferred, leaves counted next, nodes after that: fewest nodes must not come before leaves."""
+    nodes = cluster(
+        [0, 4, 2, 2, 0, 4],
+        [2, 4, 4, 4, 4, 4],
+        {"leaf": [0, 0, 0, 0, 1, 1], "rack": [0, 0, 0, 1, 2, 2], "nvlink": range(6)},
+    )
+    gang = one_shape(nodes, pods=4, gpus=2, preferred={"gang": "rack"})
+    answer = place(gang)
+    assert isinstance(answer, Assignment)
+    assert answer.nodes.tolist() == [1, 1, 2, 3]
+    assert tuple(term.value for term in answer.terms) == oracle.best(gang)
+
+
 def _bounds_hold(answer: Assignment, truth: tuple[int, ...], seed: int) -> None:
     """As long as the answer keeps pace with the optimum, no bound may exceed it."""
     for term, least in zip(answer.terms, truth, strict=True):
