@@ -63,6 +63,17 @@ def tree_terms(problem: PlacementProblem, form: TreeForm) -> tuple[TreeTerm, ...
     return tuple(_tree_term(problem, form, name) for name in problem.terms)
 
 
+def in_tables(terms: tuple[TreeTerm, ...]) -> bool:
+    """Whether the tables can carry every term: the balance of a level asks how its pods are divided,
+    and the windows that answer this take the number of its domains as settled by an earlier count."""
+    for at, term in enumerate(terms):
+        if term.kind == "balance" and not any(
+            other.kind == "count" and other.level == term.level for other in terms[:at]
+        ):
+            return False
+    return True
+
+
 def _tree_term(problem: PlacementProblem, form: TreeForm, name: str) -> TreeTerm:
     if name == "tp_crossings":
         return _crossings(problem, form)

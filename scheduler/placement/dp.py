@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scheduler.placement.bounds import bounds_of
-from scheduler.placement.costs import INFEASIBLE, Costs, TreeTerm, pack, tree_terms
+from scheduler.placement.costs import INFEASIBLE, Costs, TreeTerm, pack
 from scheduler.placement.problem import Bool, Int64, PlacementProblem
 from scheduler.placement.prune import Candidates, ancestors, candidates
 from scheduler.placement.shelves import shelves
@@ -48,12 +48,11 @@ class _Scene:
     window: tuple[int, int, int] | None = None
 
 
-def solve(problem: PlacementProblem, form: TreeForm) -> TreeSolution | None:
-    """The optimum of a problem in tree form; None when the gang does not fit."""
+def solve(problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]) -> TreeSolution | None:
+    """The optimum of a problem in tree form, in these terms; None when the gang does not fit."""
     pods = problem.pods
     if not fits(form, pods):
         return None
-    terms = tree_terms(problem, form)
     found = candidates(form, terms, pods)
     scene = _scene(form, terms, found, pods)
     options = _distinct(scene, found)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from scheduler.placement import dp
+from scheduler.placement.costs import TreeTerm, in_tables, tree_terms
 from scheduler.placement.lay import lay
 from scheduler.placement.objective import evaluate, with_bounds
 from scheduler.placement.problem import (
@@ -34,9 +35,10 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
     other gang goes to the integer model, under `limits`.
     """
     form = tree_form(problem)
-    if form is None:
+    terms = tree_terms(problem, form) if form is not None else ()
+    if form is None or not in_tables(terms):
         return _by_model(problem, limits)
-    answer = _on_tree(problem, form)
+    answer = _on_tree(problem, form, terms)
     if isinstance(answer, Rejection) or answer.proof == "optimal" or limits.refine_s <= 0:
         return answer
     return _better(answer, _by_model(problem, replace(limits, deterministic_s=limits.refine_s)))
@@ -58,14 +60,16 @@ def _better(one: Assignment, other: Assignment | Rejection) -> Assignment:
     return other if other.proof == "optimal" else one
 
 
-def _on_tree(problem: PlacementProblem, form: TreeForm) -> Assignment | Rejection:
-    solution = dp.solve(problem, form)
+def _on_tree(
+    problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]
+) -> Assignment | Rejection:
+    solution = dp.solve(problem, form, terms)
     if solution is None:
         return refuse(problem, form)
     nodes = lay(problem, form, solution.counts)
-    terms = with_bounds(problem.terms, evaluate(problem, nodes), solution.bounds)
-    proof = "optimal" if all(term.value == term.bound for term in terms) else "gap"
-    return Assignment(nodes, terms, proof, _levels(problem, form, nodes), "tree")
+    values = with_bounds(problem.terms, evaluate(problem, nodes), solution.bounds)
+    proof = "optimal" if all(term.value == term.bound for term in values) else "gap"
+    return Assignment(nodes, values, proof, _levels(problem, form, nodes), "tree")
 
 
 def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tuple[str, int, int], ...]:
@@ -86,6 +90,6 @@ def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> 
         return simple
     name = "nodes" if level == NODE else f"domains_{level}"
     alone = replace(problem, terms=(name,))
-    solution = dp.solve(alone, form)
+    solution = dp.solve(alone, form, tree_terms(alone, form))
     assert solution is not None
     return solution.bounds[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,25 @@ def test_the_answer_is_the_brute_force_optimum() -> None:
     assert feasible > INSTANCES // 4, "too few feasible instances to mean anything"
     assert infeasible > INSTANCES // 20, "too few infeasible instances to mean anything"
     assert proven == feasible, f"only {proven} of {feasible} answers are proven"
+
+
+def test_any_order_of_terms_is_the_brute_force_optimum() -> None:
+    """Policies reorder and drop terms: no pruning may lean on the default order."""
+    feasible = 0
+    for seed in range(INSTANCES):
+        draw = np.random.default_rng(10_000_000 + seed)
+        problem = random_problem(draw)
+        some = draw.permutation(len(problem.terms))[: draw.integers(1, len(problem.terms) + 1)]
+        problem = replace(problem, terms=tuple(problem.terms[at] for at in some))
+        truth, answer = oracle.best(problem), place(problem)
+        assert isinstance(answer, Assignment) == (truth is not None), seed
+        if isinstance(answer, Assignment):
+            feasible += 1
+            assert violations(problem, answer.nodes) == (), seed
+            assert answer.proof == "optimal", seed
+            assert tuple(term.value for term in answer.terms) == truth, (seed, problem.terms)
+    print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
+    assert INSTANCES // 4 < feasible < INSTANCES
 
 
 def test_whole_nodes_are_the_brute_force_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
