@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_TREE = "tests/placement/test_differential.py::"
 KINDS = {
-    "one shape on a tree": "tests/placement/test_differential.py::test_the_answer_is_the_brute_force_optimum",
-    "any order of terms": "tests/placement/test_differential.py::test_any_order_of_terms_is_the_brute_force_optimum",
-    "whole nodes": "tests/placement/test_differential.py::test_whole_nodes_are_the_brute_force_optimum",
+    "one shape on a tree": _TREE + "test_the_answer_is_the_brute_force_optimum",
+    "any order of terms": _TREE + "test_any_order_of_terms_is_the_brute_force_optimum",
+    "whole nodes": _TREE + "test_whole_nodes_are_the_brute_force_optimum",
     "everything else": "tests/placement/test_model.py::test_every_answer_is_the_brute_force_optimum",
 }
 

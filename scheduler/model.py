@@ -1,8 +1,7 @@
 """The words of the scheduler: pods, shapes, gangs, constraints.
 
-Plain immutable values with no behaviour beyond reading themselves. Everything
-downstream (placement, ledger, engine, replies) speaks in these terms. Amounts
-are whole numbers: CPU in millicores, memory and storage in bytes, every other
+Plain immutable values with no behaviour beyond reading themselves. Amounts are
+whole numbers: CPU in millicores, memory and storage in bytes, every other
 resource in its own count.
 """
 
@@ -220,12 +219,13 @@ class PodGroup:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One stated wish: the pods of every `scope` stay inside one domain of `level`."""
+    """One stated wish: the pods of every `scope` (of one `group`, or all) stay in one domain of `level`."""
 
     scope: Scope
     level: str
     required: bool
     source: str
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +276,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """What must start together: members in rank order, their parallelism and their constraints."""
+    """What must start together: members in rank order, their parallelism (or `by_group`) and constraints."""
 
     key: GangKey
     size: int
     members: tuple[Member, ...]
     source: str
     parallelism: Parallelism = Parallelism()
+    by_group: tuple[tuple[str, Parallelism], ...] = ()
     constraints: tuple[Constraint, ...] = ()
     segment_size: int | None = None
     segment_remainder: Literal["forbid", "allow"] = "forbid"

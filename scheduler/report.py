@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scheduler.devices import gpus_of
-from scheduler.model import Code, Gang, GangKey, InvalidField
+from scheduler.model import Code, Gang, GangKey, InvalidField, Parallelism
 from scheduler.placement.problem import Assignment, PlacementProblem, Rejection
 
 SCHEMA = "lockstep.plan/v1"
@@ -84,7 +84,7 @@ def invalid_report(key: GangKey, faults: Sequence[InvalidField]) -> dict[str, An
 def shape_of(gang: Gang) -> dict[str, Any]:
     """Size of a gang in pods, GPUs and ranks, and where each number was read."""
     groups = Counter(member.group for member in gang.members)
-    parallel = gang.parallelism
+    parallel, by_group = gang.parallelism, dict(gang.by_group)
     return {
         "pods": gang.size,
         "gpus": sum(gpus_of(member.shape) for member in gang.members),
@@ -92,9 +92,19 @@ def shape_of(gang: Gang) -> dict[str, Any]:
         "pp": parallel.pipeline,
         "dp": parallel.data,
         "ep": parallel.expert,
-        "groups": [{"name": name, "pods": count} for name, count in groups.items()],
+        "groups": [
+            {"name": name, "pods": count, **_own_sizes(by_group.get(name))} for name, count in groups.items()
+        ],
         "sources": dict(parallel.sources),
     }
+
+
+def _own_sizes(sizes: Parallelism | None) -> dict[str, Any]:
+    """The sizes of a role that has its own."""
+    if sizes is None:
+        return {}
+    own = {"tp": sizes.tensor, "pp": sizes.pipeline, "dp": sizes.data, "ep": sizes.expert}
+    return {**own, "sources": dict(sizes.sources)}
 
 
 def _pods(gang: Gang, problem: PlacementProblem, answer: Assignment) -> list[dict[str, Any]]:

@@ -83,8 +83,10 @@ def _out_of_use(problem: PlacementProblem, node: int, why: str) -> _Fact:
 
 
 def _required(at: int, rule: ScopeRule, level: str) -> _Fact:
-    fact = f"{_SUBJECT[rule.scope]} must stay inside one {level}"
-    return _Fact(Blocking("constraint", f"{rule.scope}={level}", fact), required=(at, level))
+    role = f" of group {rule.role}" if rule.role else ""
+    fact = f"{_SUBJECT[rule.scope]}{role} must stay inside one {level}"
+    name = f"{rule.scope}={level}{role}"
+    return _Fact(Blocking("constraint", name, fact), required=(at, level))
 
 
 _SUBJECT = {

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from scheduler.placement.changes import Asker, Surroundings, relaxed, usable, without
-from scheduler.placement.problem import NODE, Fix, PlacementProblem, ScopeRule, slots
+from scheduler.placement.problem import NODE, Fix, PlacementProblem, ScopeRule, only, slots
 
 T = TypeVar("T")
 
@@ -81,9 +81,10 @@ def _relax(problem: PlacementProblem, asker: Asker) -> list[Fix]:
 
 
 def _relaxation(rule: ScopeRule, level: str, instead: str | None) -> Fix:
-    stated = f"`required: {rule.scope}={level}`"
+    stated = f"`required: {rule.scope}={level}`" + (f" of group {rule.role}" if rule.role else "")
     now = f"`required: {rule.scope}={instead}`" if instead else f"`preferred: {rule.scope}={level}`"
     detail = {"scope": rule.scope, "from": level, "to": instead or ""}
+    detail |= {"group": rule.role} if rule.role else {}
     return Fix(f"{now} in place of {stated}", "relax", detail, verified=True)
 
 
@@ -161,11 +162,11 @@ def _resize(problem: PlacementProblem, asker: Asker) -> Fix | None:
     low, high = 0, problem.pods // unit - 1
     while low < high and asker.left > 0:
         middle = (low + high + 1) // 2
-        if asker.fits(_first(problem, middle * unit)):
+        if asker.fits(only(problem, range(middle * unit))):
             low = middle
         else:
             high = middle - 1
-    if low == 0 or not asker.fits(_first(problem, low * unit)):
+    if low == 0 or not asker.fits(only(problem, range(low * unit))):
         return None
     pods = low * unit
     change = f"a gang of {pods} pod{'s' if pods > 1 else ''} would fit now"
@@ -178,18 +179,6 @@ def _unit(problem: PlacementProblem) -> int:
     if any(size.size == 0 or size.min() != size.max() for size in sizes):
         return problem.pods
     return max((int(size[0]) for size in sizes), default=1)
-
-
-def _first(problem: PlacementProblem, pods: int) -> PlacementProblem:
-    rules = tuple(replace(rule, block_of=rule.block_of[:pods]) for rule in problem.rules)
-    return replace(
-        problem,
-        rules=rules,
-        shape_of=problem.shape_of[:pods],
-        stage_of=problem.stage_of[:pods],
-        replica_of=problem.replica_of[:pods],
-        fixed=problem.fixed[:pods],
-    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scheduler.devices import gpus_of, is_gpu
+from scheduler.devices import is_gpu
 from scheduler.model import HOST_PORT, Constraint, Gang, InvalidField, InvalidInput, NodeName, PodShape, Scope
+from scheduler.placement.blocks import blocks_of, with_default_levels
 from scheduler.placement.objective import terms_of
 from scheduler.placement.policy import BUILT_IN, Policy, ordered, policy_named
 from scheduler.placement.problem import (
@@ -21,12 +23,9 @@ from scheduler.placement.problem import (
     PlacementProblem,
     ScopeRule,
     ShapeDemand,
-    slots,
+    dense,
 )
-from scheduler.placement.tree import tree_form
 from topology.model import Partition
-
-NVLINK, LEAF = "nvlink", "leaf"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,40 +102,62 @@ def _primary(shapes: Sequence[PodShape], resources: tuple[str, ...]) -> int:
 
 
 def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementProblem:
-    blocks, stage, replica = _blocks(gang, problem.pods)
+    blocks, stage, replica = blocks_of(gang)
     known = tuple(p.name for p in view.partitions)
-    wishes = _resolved(gang, view, known)
+    wishes = [replace(wish, level=_level(gang, wish, view, known)) for wish in gang.constraints]
+    group_of = np.array([member.group for member in gang.members], dtype=np.object_)
     rules = tuple(
-        ScopeRule(
-            scope,
-            scope,
-            block_of,
-            tuple(dict.fromkeys(level for own, level, must in wishes if own == scope and must)),
-            tuple(dict.fromkeys(level for own, level, must in wishes if own == scope and not must)),
-        )
-        for scope, block_of in blocks
+        rule for scope, block_of in blocks for rule in _rules_of_scope(scope, block_of, wishes, group_of)
     )
-    for scope, level, must in wishes:
-        if scope not in dict(blocks):
-            wanted = f"gives {scope} sizes, or drop {scope}={level}"
-            raise InvalidInput(
-                InvalidField(
-                    f"gang {gang.key}",
-                    "required" if must else "preferred",
-                    f"{scope}={level}",
-                    f"the gang has no {scope} blocks; an annotation that {wanted}",
-                )
-            )
+    for wish in wishes:
+        _refuse_without_blocks(gang, wish, dict(blocks), group_of)
     problem = replace(problem, rules=rules, stage_of=stage, replica_of=replica)
-    problem = _default_levels(problem, gang, known)
+    problem = with_default_levels(problem, known)
     levels = tuple(p.name for p in view.partitions)
     policy = policy_named(gang.policy, view.policies, owner=f"gang {gang.key}")
     terms = terms_of(levels, problem.rules, pipeline=bool((problem.stage_of > 0).any()))
     return replace(problem, terms=ordered(policy, terms, levels))
 
 
-def _resolved(gang: Gang, view: View, known: tuple[str, ...]) -> list[tuple[Scope, str, bool]]:
-    return [(wish.scope, _level(gang, wish, view, known), wish.required) for wish in gang.constraints]
+def _rules_of_scope(
+    scope: Scope, block_of: Int32, wishes: Sequence[Constraint], group_of: NDArray[np.object_]
+) -> list[ScopeRule]:
+    """One rule, or one per role that has wishes of its own and one for the rest."""
+    common = [wish for wish in wishes if wish.scope == scope and wish.group is None]
+    own: dict[str, list[Constraint]] = {}
+    for wish in wishes:
+        if wish.scope == scope and wish.group is not None:
+            own.setdefault(wish.group, []).append(wish)
+    parts = [(group, group_of == group, [*common, *more]) for group, more in own.items()]
+    rest = ~np.isin(group_of, list(own)) if own else np.ones(len(block_of), dtype=np.bool_)
+    return [
+        ScopeRule(scope, scope, dense(np.where(inside, block_of, -1)), *_levels(some), role=role)
+        for role, inside, some in [*parts, ("", rest, common)]
+        if (block_of[inside] >= 0).any()
+    ]
+
+
+def _levels(wishes: Sequence[Constraint]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The required and the preferred levels, each once, in the order stated."""
+    return (
+        tuple(dict.fromkeys(wish.level for wish in wishes if wish.required)),
+        tuple(dict.fromkeys(wish.level for wish in wishes if not wish.required)),
+    )
+
+
+def _refuse_without_blocks(
+    gang: Gang, wish: Constraint, blocks: Mapping[Scope, Int32], group_of: NDArray[np.object_]
+) -> None:
+    """A wish about blocks that the gang, or the role, does not have would be ignored in silence."""
+    own = blocks.get(wish.scope)
+    if own is not None and (own[(group_of == wish.group) | (wish.group is None)] >= 0).any():
+        return
+    whose = "the gang" if wish.group is None else f"group {wish.group}"
+    stated = f"{wish.scope}={wish.level}"
+    remedy = f"an annotation that gives {wish.scope} sizes, or drop {stated}"
+    wanted = f"{whose} has no {wish.scope} blocks; {remedy}"
+    field_name = "required" if wish.required else "preferred"
+    raise InvalidInput(InvalidField(f"gang {gang.key}", field_name, stated, wanted))
 
 
 def _level(gang: Gang, wish: Constraint, view: View, known: tuple[str, ...]) -> str:
@@ -153,100 +174,3 @@ def _level(gang: Gang, wish: Constraint, view: View, known: tuple[str, ...]) -> 
             f"{hint}the levels of this cluster are {', '.join([*known, NODE])}, or a node label key of one",
         )
     )
-
-
-def _blocks(gang: Gang, pods: int) -> tuple[list[tuple[Scope, Int32]], Int32, Int32]:
-    """Block ids per scope, from the gang down, and each pod's pipeline stage and replica."""
-    rank = np.arange(pods, dtype=np.int32)
-    none = np.full(pods, -1, dtype=np.int32)
-    blocks: list[tuple[Scope, Int32]] = [("gang", np.zeros(pods, dtype=np.int32))]
-    groups = _groups(gang, pods)
-    if groups is not None:
-        blocks.append(("group", groups))
-    sizes = _parallel_pods(gang)
-    if sizes is None:
-        return blocks, none, none
-    per_tp, per_pipeline = sizes
-    if (gang.parallelism.pipeline or 1) > 1:
-        blocks.append(("pp", (rank // per_pipeline).astype(np.int32)))
-    blocks.append(("tp", (rank // per_tp).astype(np.int32)))
-    if (gang.parallelism.pipeline or 1) == 1:
-        return blocks, none, none
-    return blocks, (rank % per_pipeline // per_tp).astype(np.int32), (rank // per_pipeline).astype(np.int32)
-
-
-def _groups(gang: Gang, pods: int) -> Int32 | None:
-    if gang.segment_size:
-        if pods % gang.segment_size and gang.segment_remainder == "forbid":
-            wanted = f"a divisor of the gang's {pods} pods, or segment-remainder: allow"
-            raise InvalidInput(
-                InvalidField(f"gang {gang.key}", "segment-size", str(gang.segment_size), wanted)
-            )
-        return (np.arange(pods) // gang.segment_size).astype(np.int32)
-    names = list(dict.fromkeys(member.group for member in gang.members))
-    if names == [""]:
-        return None
-    return np.array([names.index(member.group) for member in gang.members], dtype=np.int32)
-
-
-def _parallel_pods(gang: Gang) -> tuple[int, int] | None:
-    """Pods per tensor-parallel group and per pipeline; None when unknown or not whole pods."""
-    tensor, pipeline = gang.parallelism.tensor, gang.parallelism.pipeline or 1
-    per_pod = {gpus_of(member.shape) for member in gang.members}
-    if not tensor or len(per_pod) != 1 or (gpus := per_pod.pop()) == 0:
-        return None
-    return max(tensor // gpus, 1), max(tensor * pipeline // gpus, 1)
-
-
-def _default_levels(problem: PlacementProblem, gang: Gang, known: tuple[str, ...]) -> PlacementProblem:
-    """What holds when sizes are known and nothing is said: tensor-parallel groups in one NVLink
-    domain, a pipeline under one leaf if an empty leaf could hold it, else preferred where one could."""
-    stated = {wish.scope for wish in gang.constraints}
-    if "tp" not in stated and NVLINK in known:
-        problem = _constrained(problem, "tp", required=NVLINK)
-    if "pp" in stated or not any(rule.scope == "pp" for rule in problem.rules):
-        return problem
-    if LEAF in known and _could_hold(problem, LEAF):
-        return _constrained(problem, "pp", required=LEAF)
-    order = (
-        reversed(known[: known.index(LEAF)]) if LEAF in known else reversed([k for k in known if k != NVLINK])
-    )
-    level = next((level for level in order if _could_hold(problem, level)), None)
-    if level is None:
-        return replace(problem, notes=(*problem.notes, "no level of this cluster could hold a pipeline"))
-    note = f"no leaf could hold a pipeline even when empty; preferred in one {level}"
-    problem = replace(
-        problem,
-        notes=(
-            *problem.notes,
-            note if LEAF in known else f"no leaf level; pipelines preferred in one {level}",
-        ),
-    )
-    return _constrained(problem, "pp", preferred=level)
-
-
-def _constrained(
-    problem: PlacementProblem, scope: Scope, *, required: str = "", preferred: str = ""
-) -> PlacementProblem:
-    rules = tuple(
-        replace(
-            rule,
-            required=(*rule.required, *([required] if required else [])),
-            preferred=(*rule.preferred, *([preferred] if preferred else [])),
-        )
-        if rule.scope == scope
-        else rule
-        for rule in problem.rules
-    )
-    return replace(problem, rules=rules)
-
-
-def _could_hold(problem: PlacementProblem, level: str) -> bool:
-    """Whether some empty domain of a level could hold one pipeline, tensor-parallel groups whole."""
-    pipeline = next(rule for rule in problem.rules if rule.scope == "pp")
-    size = int(np.bincount(pipeline.block_of)[0])
-    form = tree_form(_constrained(problem, "pp", required=level), ever=True)
-    if form is not None:
-        return bool(form.capacity[form.position(level)].max(initial=0) >= size)
-    room = slots(problem, int(problem.shape_of[0]), ever=True)
-    return bool(np.bincount(problem.cluster.domain_of(level), weights=room).max(initial=0) >= size)

@@ -7,7 +7,7 @@ their names, pods in order of rank, so that an index breaks ties by name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class ShapeDemand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScopeRule:
-    """The blocks of one scope and their wishes.
+    """The blocks of one scope, of all pods or of one `role` (a group's name), and their wishes.
 
     `block_of`: int32[pods], the block each pod belongs to, -1 for none. Every
     block stays inside one domain of each `required` level; `preferred` levels are
@@ -88,6 +88,7 @@ class ScopeRule:
     block_of: Int32
     required: tuple[str, ...] = ()
     preferred: tuple[str, ...] = ()
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,6 +215,28 @@ def slots(problem: PlacementProblem, shape: int, *, ever: bool = False) -> Int64
     np.maximum(room, 0, out=room)
     room[~(demand.ever if ever else demand.eligible)] = 0
     return room
+
+
+def only(problem: PlacementProblem, pods: Sequence[int] | Int64) -> PlacementProblem:
+    """The problem of some of its pods (indices), under the rules that concern them; shapes that
+    none of them has stay listed."""
+    rules = (replace(rule, block_of=dense(rule.block_of[pods])) for rule in problem.rules)
+    return replace(
+        problem,
+        rules=tuple(rule for rule in rules if (rule.block_of >= 0).any()),
+        shape_of=problem.shape_of[pods],
+        stage_of=problem.stage_of[pods],
+        replica_of=dense(problem.replica_of[pods]),
+        fixed=problem.fixed[pods],
+    )
+
+
+def dense(ids: Int32 | Int64) -> Int32:
+    """Ids renumbered from 0 without gaps, in their order; negative ones become -1."""
+    found = np.full(len(ids), -1, dtype=np.int32)
+    inside = ids >= 0
+    found[inside] = np.unique(ids[inside], return_inverse=True)[1]
+    return found
 
 
 def frozen(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from scheduler.model import PREFIX, InvalidField, Membership, Parallelism, Pod
-from scheduler.workloads import leaderworkerset, podgroup
+from scheduler.model import PREFIX, Constraint, InvalidField, Membership, Parallelism, Pod
+from scheduler.workloads import leaderworkerset, podgroup, roles
 from scheduler.workloads.annotations import SOURCE as ANNOTATIONS
 from scheduler.workloads.family import LARGEST
 from scheduler.workloads.parallelism import FIELDS
@@ -67,6 +68,20 @@ def _owners(members: Members) -> list[str]:
 
 def agreed_parallelism(members: Members, faults: list[InvalidField]) -> Parallelism:
     """Sizes from whichever member states them: a Ray worker does not repeat its leader's flags."""
+    if roles.apart(members):
+        return Parallelism()
+    return _agreed_sizes(members, faults)
+
+
+def sizes_by_role(members: Members, faults: list[InvalidField]) -> tuple[tuple[str, Parallelism], ...]:
+    """The sizes of every role that states some; empty when the gang's sizes are one for all."""
+    if not roles.apart(members):
+        return ()
+    found = [(role, _agreed_sizes(own, faults)) for role, own in roles.roles(members).items()]
+    return tuple((role, sizes) for role, sizes in found if sizes.tensor or sizes.pipeline)
+
+
+def _agreed_sizes(members: Members, faults: list[InvalidField]) -> Parallelism:
     found: dict[str, int] = {}
     sources: dict[str, str] = {}
     for short, name in FIELDS.items():
@@ -94,7 +109,7 @@ def _dimension(members: Members, short: str, name: str, faults: list[InvalidFiel
 def disagreements(members: Members) -> Iterable[InvalidField]:
     """Family, constraints, segments and policy must be the same wherever they are stated."""
     yield from _one_family(members)
-    yield from _differing(members, _stated, lambda pod, m: f"{PREFIX}required and {PREFIX}preferred")
+    yield from _one_word(members)
     yield from _differing(members, _segment, lambda pod, m: PREFIX + "segment-size")
     yield from _differing(members, lambda m: m.policy or None, lambda pod, m: PREFIX + "policy")
 
@@ -108,6 +123,24 @@ def _one_family(members: Members) -> Iterable[InvalidField]:
     for source, other in others:
         wanted = f"{first}, as for {pod.name}; two gangs cannot share the name {members[0][1].gang}"
         yield InvalidField(other.name, "the family that forms the gang", source, wanted)
+
+
+def _one_word(members: Members) -> Iterable[InvalidField]:
+    """Constraints agree within every role, and on the gang as a whole."""
+    named = roles.roles(members)
+    parts = [*named.values(), [one for one in members if one[1].group not in named]]
+    for part in parts if named else [members]:
+        yield from _differing(part, _stated, lambda pod, m: f"{PREFIX}required and {PREFIX}preferred")
+    if named:
+        yield from _differing(members, _of_gang, lambda pod, m: f"{PREFIX}required and {PREFIX}preferred")
+
+
+def _of_gang(membership: Membership) -> str | None:
+    return _stated(replace(membership, constraints=_gang_wishes(membership)))
+
+
+def _gang_wishes(membership: Membership) -> tuple[Constraint, ...]:
+    return tuple(wish for wish in membership.constraints if wish.scope == "gang")
 
 
 def _stated(membership: Membership) -> str | None:

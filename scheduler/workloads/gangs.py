@@ -14,6 +14,7 @@ from scheduler.workloads.leaderworkerset import LeaderWorkerSet
 from scheduler.workloads.podgroup import NativePodGroup
 from scheduler.workloads.products import with_products
 from scheduler.workloads.ranks import rank_faults, ranked
+from scheduler.workloads.roles import constraints_of
 
 FAMILIES: tuple[Family, ...] = (Annotations(), NativePodGroup(), LeaderWorkerSet())
 """By precedence: the first family that knows a pod speaks for it."""
@@ -68,6 +69,7 @@ def assemble(members: Members) -> Gang:
     faults: list[InvalidField] = []
     stated = agreement.agreed_size(members, faults)
     sizes = agreement.agreed_parallelism(members, faults)
+    by_group = agreement.sizes_by_role(members, faults)
     faults += agreement.disagreements(members)
     faults += agreement.size_faults(members, stated)
     size = max(stated or 0, len(members)) if first.source == podgroup.SOURCE else stated or len(members)
@@ -79,7 +81,8 @@ def assemble(members: Members) -> Gang:
         members=ranked(members),
         source=first.source,
         parallelism=sizes,
-        constraints=_first_said(members, lambda m: m.constraints, ()),
+        by_group=by_group,
+        constraints=constraints_of(members),
         segment_size=_first_said(members, lambda m: m.segment_size, None),
         segment_remainder=_first_said(
             members, lambda m: m.segment_remainder if m.segment_size else None, "forbid"

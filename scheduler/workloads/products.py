@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from scheduler.devices import gpus_of
-from scheduler.model import Gang, InvalidField, Parallelism
+from scheduler.model import Gang, InvalidField, Member, Parallelism
 from scheduler.workloads.annotations import FROM_ANNOTATION
 from scheduler.workloads.parallelism import FIELDS
 
@@ -18,35 +18,57 @@ def with_products(gang: Gang, faults: list[InvalidField]) -> Gang:
     Sizes of our annotations that cannot be are a fault. Those that were only read from the
     engine's settings are dropped with a warning: we may have misread them.
     """
-    shape = _gpus(gang)
-    if shape is None or not gang.parallelism.tensor:
-        return gang
+    notes: list[str] = []
+    whole = _checked(_Ranks(f"gang {gang.key}", gang.parallelism, gang.members, gang.size), faults, notes)
+    by_group = []
+    for name, sizes in gang.by_group:
+        members = tuple(member for member in gang.members if member.group == name)
+        own = _Ranks(f"gang {gang.key} group {name}", sizes, members, len(members))
+        by_group.append((name, _checked(own, faults, notes)))
+    return replace(gang, parallelism=whole, by_group=tuple(by_group), warnings=(*gang.warnings, *notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """What multiplies: the sizes of a gang or of one role, its members that exist, and its pods in all."""
+
+    owner: str
+    sizes: Parallelism
+    members: tuple[Member, ...]
+    pods: int
+
+
+def _checked(ranks: _Ranks, faults: list[InvalidField], notes: list[str]) -> Parallelism:
+    """All three sizes where they can be known; a fault, or a note, where they do not multiply."""
+    shape = _gpus(ranks)
+    if shape is None or not ranks.sizes.tensor:
+        return ranks.sizes
     each, total = shape
-    fault = _fault(gang, each, total)
+    fault = _fault(ranks, each, total)
     if fault is None:
-        return replace(gang, parallelism=_completed(gang.parallelism, total))
-    if any(where.startswith(FROM_ANNOTATION) for _, where in gang.parallelism.sources):
+        return _completed(ranks.sizes, total)
+    if any(where.startswith(FROM_ANNOTATION) for _, where in ranks.sizes.sources):
         faults.append(fault)
-        return gang
-    warning = f"{fault}. These sizes of the engine are not used: only stated constraints count"
-    return replace(gang, parallelism=Parallelism(), warnings=(*gang.warnings, warning))
+        return ranks.sizes
+    notes.append(f"{fault}. These sizes of the engine are not used: only stated constraints count")
+    return Parallelism()
 
 
-def _gpus(gang: Gang) -> tuple[int, int] | None:
-    """GPUs of a pod and of the whole gang; None when there are none or its pods differ.
+def _gpus(ranks: _Ranks) -> tuple[int, int] | None:
+    """GPUs of a pod and of all together; None when there are none or the pods differ.
 
     Members without GPUs, such as a leader that only serves, count for nothing.
     """
-    given = [gpus_of(member.shape) for member in gang.members]
+    given = [gpus_of(member.shape) for member in ranks.members]
     per_pod = set(given) - {0}
     if len(per_pod) != 1:
         return None
     each = per_pod.pop()
-    return each, each * (gang.size - given.count(0))
+    return each, each * (ranks.pods - given.count(0))
 
 
-def _fault(gang: Gang, each: int, total: int) -> InvalidField | None:
-    sizes, owner = gang.parallelism, f"gang {gang.key}"
+def _fault(ranks: _Ranks, each: int, total: int) -> InvalidField | None:
+    sizes, owner = ranks.sizes, ranks.owner
     tensor = sizes.tensor or 1
     if tensor % each and each % tensor:
         wanted = f"a divisor or a multiple of the {each} GPUs of a pod"
@@ -54,7 +76,8 @@ def _fault(gang: Gang, each: int, total: int) -> InvalidField | None:
     product = tensor * (sizes.pipeline or 1) * (sizes.data or 1)
     if total % product == 0 and sizes.data in (None, total // (tensor * (sizes.pipeline or 1))):
         return None
-    wanted = f"sizes whose product is the {total} GPUs of the gang ({gang.size} pods, {each} GPUs each)"
+    what = "group" if " group " in owner else "gang"
+    wanted = f"sizes whose product is the {total} GPUs of the {what} ({ranks.pods} pods, {each} GPUs each)"
     return InvalidField(owner, _where(sizes), f"{_stated(sizes)} = {product}", wanted)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.placement.objective import terms_of
-from scheduler.placement.problem import Cluster, PlacementProblem, ScopeRule, ShapeDemand, frozen
+from scheduler.placement.problem import Cluster, PlacementProblem, ScopeRule, ShapeDemand, dense, frozen
 from topology.model import Partition
 
 
@@ -174,12 +175,21 @@ def _random_rules(rng: np.random.Generator, pods: int, stages: int) -> tuple[Sco
         ScopeRule(
             scope,  # type: ignore[arg-type]
             scope,
-            block_of,
+            dense(np.where(inside, block_of, -1)),
             tuple(level for level in levels if rng.random() < (0.08 if scope == "gang" else 0.2)),
             tuple(level for level in levels[:3] if rng.random() < 0.15),
         )
         for scope, block_of in blocks.items()
+        for inside in _parts(rng, scope, pods)
+        if inside.any()
     )
+
+
+def _parts(rng: np.random.Generator, scope: str, pods: int) -> list[NDArray[np.bool_]]:
+    """All pods, or the first few and the others: roles with wishes of their own."""
+    cut = int(rng.integers(0, pods)) if scope != "gang" and rng.random() < 0.3 else 0
+    first = np.arange(pods) < cut
+    return [first, ~first]
 
 
 def random_whole_nodes(rng: np.random.Generator) -> PlacementProblem:

@@ -104,6 +104,61 @@ def test_members_that_contradict_each_other(
     assert wanted in fault.wanted
 
 
+def roles(**kinds: dict[str, str]) -> list[Pod]:
+    """Two pods of 8 GPUs per role."""
+    return [
+        pod(f"{role}-{at}", gang="g", size=2 * len(kinds), group=role, **more)  # type: ignore[arg-type]
+        for role, more in kinds.items()
+        for at in range(2)
+    ]
+
+
+def test_every_role_speaks_for_itself() -> None:
+    gang = assembled(
+        *roles(
+            prefill={"required": "gang=spine,group=rack"},
+            decode={"required": "gang=spine,group=nvlink", "preferred": "group=leaf"},
+            router={},
+        )
+    )
+    said = [(c.scope, c.level, c.required, c.group) for c in gang.constraints]
+    assert said == [
+        ("gang", "spine", True, None),
+        ("group", "rack", True, "prefill"),
+        ("group", "nvlink", True, "decode"),
+        ("group", "leaf", False, "decode"),
+    ]
+
+
+def test_roles_disagree_on_the_gang_as_a_whole() -> None:
+    found = faults(*roles(prefill={"required": "gang=rack"}, decode={"required": "gang=leaf"}))
+    assert [fault.object for fault in found] == ["pod default/decode-0"]
+    assert found[0].value == "required gang=leaf"
+        ("pod default/decode-0", "required gang=leaf")
+    ]
+
+
+def test_roles_of_unlike_sizes_count_their_own_ranks() -> None:
+    gang = assembled(
+        *roles(prefill={"tensor_parallel": "8"}, decode={"tensor_parallel": "16", "required": "tp=leaf"})
+    )
+    sizes = [(name, own.tensor, own.pipeline, own.data) for name, own in gang.by_group]
+    assert sizes == [("prefill", 8, 1, 2), ("decode", 16, 1, 1)]
+    assert gang.parallelism.tensor is None
+    assert [(c.scope, c.level, c.group) for c in gang.constraints] == [("tp", "leaf", "decode")]
+
+
+def test_a_role_whose_sizes_do_not_multiply_is_named() -> None:
+    found = faults(*roles(prefill={"tensor_parallel": "8"}, decode={"tensor_parallel": "32"}))
+    assert [fault.object for fault in found] == ["gang default/g group decode"]
+    assert "the 16 GPUs of the group (2 pods, 8 GPUs each)" in found[0].wanted
+
+
+def test_sizes_that_one_role_states_are_the_gangs() -> None:
+    gang = assembled(*roles(head={"tensor_parallel": "32"}, worker={}))
+    assert (gang.parallelism.tensor, gang.by_group) == (32, ())
+
+
 def test_constraints_in_another_order_are_the_same() -> None:
     one = pod("a", gang="g", size=2, required="gang=rack,tp=nvlink")
     other = pod("b", gang="g", size=2, required="tp=nvlink,gang=rack")
