@@ -64,6 +64,18 @@ class Search:
         found = self.evaluate(expression) if status == cp_model.OPTIMAL else math.ceil(max(bound, 0) - 1e-6)
         return min(found, at_most)
 
+    def prefer(self, expression: cp_model.LinearExprT, *, limit_s: float) -> None:
+        """Among answers that are equal so far, one with a small value of an expression: as good as can
+        be found in so much work, without a proof."""
+        if self._left_s <= 0 or not isinstance(expression, cp_model.LinearExpr):
+            return
+        saved, self._left_s = self._left_s, min(limit_s, self._left_s)
+        self._hint()
+        self._model.minimize(expression)
+        self._solve()
+        self._model.clear_objective()  # type: ignore[no-untyped-call]
+        self._left_s = saved
+
     def value(self, variable: cp_model.IntVar) -> int:
         """A variable in the best answer."""
         return self._values[variable.index]
