@@ -96,7 +96,7 @@ def one_rack(nodes: Cluster, pods: int) -> PlacementProblem:
 
 
 def tensor_pairs(nodes: Cluster, pods: int, gpus: int) -> PlacementProblem:
-    """Pods in tensor-parallel groups of two, each inside one NVLink domain where that is larger than a node."""
+    """Pods in tensor-parallel groups of two, each inside one rack."""
     level = "nvlink" if gpus == 4 else "leaf"
     rules = [whole(pods), blocks("tp", [2] * (pods // 2), level)]
     return gang(nodes, rules, gpus=[gpus], shape_of=[0] * pods)

@@ -118,7 +118,7 @@ class _Reader:
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for item in items:
             if not isinstance(item, yaml.ScalarNode) or not is_pattern(_shown(item)):
-                wanted = "terms such as domains_rack, or patterns such as broken_*, in a list"
+                wanted = "a list of terms (domains_rack), patterns (broken_*), sums (3*nodes + 1*left_rack)"
                 self.fault(item, where, _shown(item), wanted)
         return tuple(_shown(item) for item in items)
 

@@ -1,8 +1,9 @@
 """The objective on a tree: what each term costs in a domain, packed into integer words.
 
-A term is one of four things on the tree: known (nothing can change it), a count of
-used domains of a level, a charge per used domain, or the pods of a domain that do
-not fill whole blocks (a lower bound on blocks that are split). Lexicographic order
+A term is one of five things on the tree: known (nothing can change it), a count of
+used domains of a level, a charge per used domain, the pods of a domain that do not
+fill whole blocks (a lower bound on blocks that are split), or pairs of blocks that
+share a domain. A term that is none of these is for the integer model. Lexicographic order
 becomes ordinary order once the terms are digits of a few 60-bit words.
 """
 
@@ -18,7 +19,7 @@ from scheduler.placement.objective import domain_capacity
 from scheduler.placement.problem import NODE, Int64, PlacementProblem
 from scheduler.placement.tree import TreeForm
 
-Kind = Literal["known", "count", "charge", "split", "balance"]
+Kind = Literal["known", "count", "charge", "split", "balance", "pairs", "none"]
 WORD_BITS = 60
 INFEASIBLE = np.int64(1) << 61
 
@@ -41,12 +42,14 @@ class Costs:
 
     `domain[i]`: int64[domains, words], the price of using each domain of level i;
     `split[i]`: (block size, int64[words]) pairs, the price of every pod outside whole
-    blocks; `words_before_balance`: how many leading words stand before the balance term.
+    blocks; `pairs[i]`: likewise, the price of every pair of blocks; `before_balance`:
+    how many leading words stand before the balance term.
     """
 
     words: int
     domain: tuple[Int64, ...]
     split: tuple[tuple[tuple[int, Int64], ...], ...]
+    pairs: tuple[tuple[tuple[int, Int64], ...], ...]
     digits: tuple[tuple[str, int, int, int], ...]
     before_balance: int
 
@@ -66,6 +69,8 @@ def tree_terms(problem: PlacementProblem, form: TreeForm) -> tuple[TreeTerm, ...
 def in_tables(terms: tuple[TreeTerm, ...]) -> bool:
     """Whether the tables can carry every term: the balance of a level asks how its pods are divided,
     and the windows that answer this take the number of its domains as settled by an earlier count."""
+    if any(term.kind == "none" for term in terms):
+        return False
     for at, term in enumerate(terms):
         if term.kind == "balance" and not any(
             other.kind == "count" and other.level == term.level for other in terms[:at]
@@ -75,12 +80,19 @@ def in_tables(terms: tuple[TreeTerm, ...]) -> bool:
 
 
 def _tree_term(problem: PlacementProblem, form: TreeForm, name: str) -> TreeTerm:
+    if name[:1].isdigit():  # a weighted sum
+        return TreeTerm(name, "none")
+    return _plain_term(problem, form, name)
+
+
+def _plain_term(problem: PlacementProblem, form: TreeForm, name: str) -> TreeTerm:
     if name == "tp_crossings":
         return _crossings(problem, form)
-    if name == "nodes":
-        return TreeTerm(name, "count", form.position(NODE))
-    if name == "nodes_broken":
-        return _charge(problem, form, name, "broken", NODE)
+    if name in ("nodes", "nodes_broken"):
+        count = TreeTerm(name, "count", form.position(NODE))
+        return count if name == "nodes" else _charge(problem, form, name, "broken", NODE)
+    if name.startswith("replica"):
+        return _replicas(problem, form, name)
     if match := re.fullmatch(r"preferred_(gang|group|pp|tp)_(.+)", name):
         return _blocks(form, name, match[1], form.position(match[2]), problem.pods)
     what, _, level = name.partition("_") if not name.startswith("pipeline_hops_") else ("hops", "", name[14:])
@@ -102,6 +114,19 @@ def _crossings(problem: PlacementProblem, form: TreeForm) -> TreeTerm:
     if bound >= level or size == 1:
         return TreeTerm("tp_crossings", "known")
     return TreeTerm("tp_crossings", "split", level, block=size)
+
+
+def _replicas(problem: PlacementProblem, form: TreeForm, name: str) -> TreeTerm:
+    """Exact in the tables only while every replica lies inside one domain of the level."""
+    packed = name.startswith("replica_domains_")
+    level = form.position(name.removeprefix("replica_domains_").removeprefix("replicas_sharing_"))
+    scope = next((one for one in ("pp", "tp", "group") if one in form.blocks), None)
+    size, bound = form.blocks[scope] if scope else (1, -1)
+    if packed:
+        return TreeTerm(name, "known") if size == 1 or bound >= level else TreeTerm(name, "none")
+    if size > 1 and bound < level:
+        return TreeTerm(name, "none")
+    return TreeTerm(name, "pairs", level, block=size)
 
 
 def _blocks(form: TreeForm, name: str, scope: str, level: int, pods: int) -> TreeTerm:
@@ -156,8 +181,10 @@ def pack(terms: tuple[TreeTerm, ...], form: TreeForm, used: tuple[Int64, ...], p
 def _limit(term: TreeTerm, form: TreeForm, used: tuple[Int64, ...], pods: int) -> int:
     """The most a term's digit can ever be, over the candidate domains."""
     match term.kind:
-        case "known" | "balance":
+        case "known" | "balance" | "none":
             return 0
+        case "pairs":
+            return (pods // term.block) * (pods // term.block - 1) // 2
         case "count":
             return min(len(used[term.level]), pods)
         case "split":
@@ -183,12 +210,13 @@ def _fill(
     by_name = {term.name: term for term in terms}
     domain = [np.zeros((level.domains, words), dtype=np.int64) for level in form.levels]
     split: list[list[tuple[int, Int64]]] = [[] for _ in form.levels]
+    pairs: list[list[tuple[int, Int64]]] = [[] for _ in form.levels]
     for name, word, shift, _ in digits:
         term, unit = by_name[name], np.int64(1) << shift
-        if term.kind == "split":
+        if term.kind in ("split", "pairs"):
             weight = np.zeros(words, dtype=np.int64)
             weight[word] = unit
-            split[term.level].append((term.block, weight))
+            (split if term.kind == "split" else pairs)[term.level].append((term.block, weight))
         else:
             domain[term.level][:, word] += (1 if term.charge is None else term.charge) * unit
-    return Costs(words, tuple(domain), tuple(map(tuple, split)), digits, before)
+    return Costs(words, tuple(domain), tuple(map(tuple, split)), tuple(map(tuple, pairs)), digits, before)

@@ -56,10 +56,8 @@ def solve(problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]
     found = candidates(form, terms, pods)
     scene = _scene(form, terms, found, pods)
     options = _distinct(scene, found)
-    cost, table = min(
-        (_solve_one(scene, found.level, int(domain)) for domain in options),
-        key=lambda option: tuple(option[0]),
-    )
+    solved = (_solve_one(scene, found.level, int(domain)) for domain in options)
+    cost, table = min(solved, key=lambda option: tuple(option[0]))
     counts = np.zeros(form.levels[-1].domains, dtype=np.int64)
     table.assign(len(table.cost) - 1, counts)
     balance = next((term for term in terms if term.kind == "balance" and term.level > found.level), None)
@@ -206,7 +204,8 @@ def _shelved(scene: _Scene, level: int, groups: list[Int64]) -> list[Table]:
 def _flat(scene: _Scene, level: int) -> bool:
     """True when single-node domains of a level and below charge only for being used."""
     blocked = scene.window is not None and scene.window[0] >= level
-    return not blocked and not any(scene.costs.split[i] for i in range(level, len(scene.form.levels)))
+    by_count = zip(scene.costs.split[level:], scene.costs.pairs[level:], strict=True)
+    return not blocked and not any(split or pairs for split, pairs in by_count)
 
 
 def _atoms(scene: _Scene, level: int, nodes: Int64) -> Atoms:
@@ -242,6 +241,8 @@ def _own_price(scene: _Scene, level: int, nodes: Int64, table: Table) -> Table:
     pods = np.arange(len(cost)) * step
     for block, weight in scene.costs.split[level]:
         cost += (pods % block)[:, None] * weight
+    for block, weight in scene.costs.pairs[level]:
+        cost += (pods // block * (pods // block - 1) // 2)[:, None] * weight
     if scene.window is not None and scene.window[0] == level:
         outside = (pods > 0) & ((pods < scene.window[1]) | (pods > scene.window[2]))
         cost[outside, 0] = INFEASIBLE

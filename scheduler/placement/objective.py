@@ -49,6 +49,28 @@ def terms_of(levels: tuple[str, ...], rules: tuple[ScopeRule, ...], *, pipeline:
     )
 
 
+def parts_of(term: str) -> tuple[tuple[int, str], ...]:
+    """(weight, term) of a weighted sum such as "3*domains_leaf + 1*left_rack"; a plain term is its own."""
+    if not term[:1].isdigit():
+        return ((1, term),)
+    pairs = (part.split("*", 1) for part in term.split(" + "))
+    return tuple((int(weight), name) for weight, name in pairs)
+
+
+def replicas_of(problem: PlacementProblem) -> Int32:
+    """int32[pods]: the replica of every pod, -1 for none: its pipeline, else its tensor-parallel
+    group, else its group; in a gang with none of these every pod is one."""
+    found = np.full(problem.pods, -1, dtype=np.int32)
+    for scope in ("pp", "tp", "group"):
+        rules = [rule for rule in problem.rules if rule.scope == scope and (rule.block_of >= 0).any()]
+        for rule in rules:
+            new = (rule.block_of >= 0) & (found < 0)
+            found[new] = rule.block_of[new] + found.max(initial=-1) + 1
+        if rules:
+            return found
+    return np.arange(problem.pods, dtype=np.int32)
+
+
 def evaluate(problem: PlacementProblem, nodes: Int32) -> tuple[int, ...]:
     """The value of every term of the problem, in the problem's order."""
     return tuple(_value(problem, nodes, term) for term in problem.terms)
@@ -92,6 +114,8 @@ def _per_node(cluster: Cluster, primary: int) -> tuple[Float64, Float64, Float64
 
 
 def _value(problem: PlacementProblem, nodes: Int32, term: str) -> int:
+    if term[:1].isdigit():
+        return sum(weight * _value(problem, nodes, part) for weight, part in parts_of(term))
     for pattern, function in _FUNCTIONS:
         match = re.fullmatch(pattern, term)
         if match:
@@ -133,6 +157,28 @@ def _preferred(problem: PlacementProblem, nodes: Int32, scope: str, level: str) 
         for rule in problem.rules
         if rule.scope == scope and level in rule.preferred
     )
+
+
+def _replica_domains(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    """Domains that replicas use beyond one each: 0 when every replica is packed."""
+    touched = _touched(problem, nodes, level)
+    return int(touched.sum() - touched.any(axis=1).sum())
+
+
+def _replicas_sharing(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+    """Pairs of replicas in one domain: small where the loss of a domain hurts few replicas."""
+    inside = _touched(problem, nodes, level).sum(axis=0)
+    return int((inside * (inside - 1) // 2).sum())
+
+
+def _touched(problem: PlacementProblem, nodes: Int32, level: str) -> Bool:
+    """bool[replicas, domains used]: whether a replica has a pod in a domain."""
+    replica = replicas_of(problem)
+    own = replica >= 0
+    domains, column = np.unique(problem.cluster.domain_of(level)[nodes[own]], return_inverse=True)
+    found = np.zeros((int(replica.max(initial=-1)) + 1, len(domains)), dtype=np.bool_)
+    found[replica[own], column] = True
+    return found
 
 
 def _spread(problem: PlacementProblem, nodes: Int32, rule: ScopeRule, level: str) -> Int64:
@@ -188,6 +234,8 @@ _FUNCTIONS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("tp_crossings", _tp_crossings),
     (f"pipeline_hops_{_LEVEL}", _pipeline_hops),
     (f"preferred_(gang|group|pp|tp)_{_LEVEL}", _preferred),
+    (f"replica_domains_{_LEVEL}", _replica_domains),
+    (f"replicas_sharing_{_LEVEL}", _replicas_sharing),
     (f"domains_{_LEVEL}", _domains),
     ("nodes_broken", _nodes_broken),
     (f"broken_{_LEVEL}", _broken),

@@ -11,17 +11,19 @@ from fnmatch import fnmatchcase
 from scheduler.model import InvalidField, InvalidInput
 
 DEFAULT = "pack"
-PRESETS = ("pack", "keep-holes", "latency")
-_TERM = re.compile(
+PRESETS = ("pack", "keep-holes", "latency", "spread")
+_NAMES = (
     r"tp_crossings|nodes|nodes_broken|left_node|"
-    r"(pipeline_hops|preferred|domains|broken|left|imbalance)(_[^_*]+)*(_?\*)?|\*"
+    r"(pipeline_hops|preferred|domains|broken|left|imbalance|replica_domains|replicas_sharing)"
 )
+_TERM = re.compile(rf"({_NAMES})(_[^_*]+)*(_?\*)?|\*")
+_PART = re.compile(rf"(\d{{1,6}})\s*\*\s*(({_NAMES})(_[^_*\s]+)*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A named objective: a preset, then `first` (patterns of terms to put in front, in this order)
-    and `drop` (patterns of terms that do not count)."""
+    """A named objective: a preset, then `first` (patterns of terms, or weighted sums of terms, to put
+    in front, in this order) and `drop` (patterns of terms that do not count)."""
 
     name: str
     preset: str = DEFAULT
@@ -47,21 +49,51 @@ def ordered(policy: Policy, terms: Sequence[str], levels: Sequence[str]) -> tupl
     """The terms of the default policy as a policy wants them; `levels` coarse to fine, without node."""
     kept = [term for term in terms if not any(fnmatchcase(term, one) for one in policy.drop)]
     front = [*policy.first, *_PRESET_FIRST[policy.preset](levels)]
-    placed = [term for pattern in front for term in kept if fnmatchcase(term, pattern)]
+    more = [f"{name}_{level}" for name in _ON_REQUEST for level in levels]
+    placed = [term for pattern in front for term in _meant(pattern, kept, more)]
     return tuple(dict.fromkeys([*placed, *kept]))
 
 
+_ON_REQUEST = ("replica_domains", "replicas_sharing")
+"""Terms that count only where a policy names them."""
+
+
+def _meant(pattern: str, kept: Sequence[str], more: Sequence[str]) -> list[str]:
+    """The terms that a pattern means; a weighted sum is one term, over what this problem has of it."""
+    parts = weighted(pattern)
+    if parts is None:
+        asked = [*kept, *more] if pattern.startswith(_ON_REQUEST) else kept
+        return [term for term in asked if fnmatchcase(term, pattern)]
+    there = [(weight, name) for weight, name in parts if name in kept or name in more]
+    return [" + ".join(f"{weight}*{name}" for weight, name in there)] if there else []
+
+
+def weighted(text: str) -> list[tuple[int, str]] | None:
+    """(weight, term) of a sum such as "3*domains_leaf + 1*left_rack"; None when the text is none."""
+    matches = [_PART.fullmatch(part.strip()) for part in text.split(" + ")]
+    return [(int(one[1]), one[2]) for one in matches if one] if all(matches) else None
+
+
 def is_pattern(text: str) -> bool:
-    """Whether a text is a term or a pattern of terms."""
-    return _TERM.fullmatch(text) is not None
+    """Whether a text is a term, a pattern of terms, or a weighted sum of terms."""
+    return _TERM.fullmatch(text) is not None or weighted(text) is not None
 
 
 _WISHES = ("tp_crossings", "pipeline_hops_*", "preferred_*")
+
+
+def _apart(levels: Sequence[str]) -> tuple[str, ...]:
+    """Replicas packed each on its own, and then over as many racks as there are."""
+    level = next((one for one in ("rack", "leaf", "block", "spine") if one in levels), None)
+    packed = tuple(f"replica_domains_{one}" for one in levels)
+    return (*_WISHES, *packed, *([f"replicas_sharing_{level}"] if level else []))
+
 
 _PRESET_FIRST: Mapping[str, Callable[[Sequence[str]], tuple[str, ...]]] = {
     "pack": lambda levels: (),
     # Wholly free domains stay whole, even at the price of more domains in use.
     "keep-holes": lambda levels: (*_WISHES, "broken_*", "nodes_broken"),
+    "spread": _apart,
     # Few nodes and small domains first: the shortest way between most pairs of ranks.
     "latency": lambda levels: (*_WISHES, "nodes", *(f"domains_{level}" for level in reversed(levels))),
 }

@@ -40,7 +40,9 @@ def candidates(form: TreeForm, terms: tuple[TreeTerm, ...], pods: int) -> Candid
     most: list[int | None] = [None] * len(form.levels)
     several = -1
     for term in terms:
-        if term.kind == "known" or (term.kind in ("count", "split", "balance") and term.level <= level):
+        if term.kind == "known" or (
+            term.kind in ("count", "split", "balance", "pairs") and term.level <= level
+        ):
             continue
         if term.kind == "charge" and term.level <= level:
             assert term.charge is not None

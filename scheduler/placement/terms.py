@@ -9,7 +9,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from scheduler.placement.counts import Counts
-from scheduler.placement.objective import domain_capacity
+from scheduler.placement.objective import domain_capacity, parts_of
 from scheduler.placement.problem import NODE
 
 
@@ -23,6 +23,10 @@ class Term:
 
 def term_expression(counts: Counts, term: str) -> Term | None:
     """The expression of a term; None for a term that is settled by others."""
+    if term[:1].isdigit():
+        return _sum(counts, term)
+    if match := re.fullmatch("(replica_domains|replicas_sharing)_(.+)", term):
+        return (_replica_domains if match[1] == "replica_domains" else _replicas_sharing)(counts, match[2])
     if term == "tp_crossings":
         return _tp_crossings(counts)
     if match := re.fullmatch("pipeline_hops_(.+)", term):
@@ -37,6 +41,64 @@ def term_expression(counts: Counts, term: str) -> Term | None:
     return {"domains": _domains, "broken": _broken, "left": _left, "imbalance": _imbalance}[what](
         counts, level
     )
+
+
+def _sum(counts: Counts, term: str) -> Term:
+    found = [(weight, term_expression(counts, part)) for weight, part in parts_of(term)]
+    there = [(weight, one) for weight, one in found if one is not None]
+    return Term(sum(w * one.linear for w, one in there), sum(w * one.offset for w, one in there))
+
+
+def _replica_uses(counts: Counts, level: str) -> list[dict[int, cp_model.LinearExprT]]:
+    """Per replica a truth value for every domain that it may use."""
+    problem = counts.problem
+    for scope in ("pp", "tp", "group"):
+        found = [
+            counts.block_uses(at, block, level)
+            for at, rule in enumerate(problem.rules)
+            if rule.scope == scope
+            for block in np.unique(rule.block_of[rule.block_of >= 0]).tolist()
+        ]
+        if found:
+            return found
+    return []
+
+
+def _replica_domains(counts: Counts, level: str) -> Term:
+    """0 where every pod is a replica of its own."""
+    replicas = _replica_uses(counts, level)
+    return Term(sum(flag for one in replicas for flag in one.values()), -len(replicas))
+
+
+def _replicas_sharing(counts: Counts, level: str) -> Term:
+    """Pairs of replicas in one domain: n(n-1)/2 is convex, so its chords at whole numbers are exact."""
+    problem = counts.problem
+    inside: dict[int, list[cp_model.LinearExprT]] = {}
+    replicas = _replica_uses(counts, level)
+    for one in replicas:
+        for domain, flag in one.items():
+            inside.setdefault(domain, []).append(flag)
+    if not replicas:
+        inside = _pods_inside(counts, level)
+    most = len(replicas) or problem.pods
+    pairs = []
+    for domain, flags in sorted(inside.items()):
+        pair = counts.model.new_int_var(0, most * (most - 1) // 2, f"pairs_{level}_{domain}")
+        for n in range(1, most):
+            counts.model.add(pair >= n * sum(flags) - n * (n + 1) // 2)
+        pairs.append(pair)
+    return Term(sum(pairs))
+
+
+def _pods_inside(counts: Counts, level: str) -> dict[int, list[cp_model.LinearExprT]]:
+    """Per domain what adds up to its pods, running or new."""
+    inside: dict[int, list[cp_model.LinearExprT]] = {}
+    for (_, c), var in counts.x.items():
+        inside.setdefault(counts.domain(c, level), []).append(var)
+    running = counts.problem.fixed[counts.problem.fixed >= 0]
+    for domain in counts.problem.cluster.domain_of(level)[running].tolist():
+        inside.setdefault(domain, []).append(1)
+    return inside
 
 
 def _followed(counts: Counts, scope: str, level: str) -> list[tuple[int, int]]:

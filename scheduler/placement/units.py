@@ -60,7 +60,9 @@ def reduce(problem: PlacementProblem, *, ever: bool = False) -> Reduced:
     """Units, steps and node classes of a problem; with `ever`, on nodes with nothing running."""
     stepped = _stepped(problem)
     followed = tuple(
-        at for at, rule in enumerate(problem.rules) if at not in stepped and (rule.required or rule.preferred)
+        at
+        for at, rule in enumerate(problem.rules)
+        if at not in stepped and (rule.required or rule.preferred or at in _replica_rules(problem))
     )
     units = _units(problem, followed)
     steps = tuple(_step(problem, at, units) for at in stepped)
@@ -70,9 +72,24 @@ def reduce(problem: PlacementProblem, *, ever: bool = False) -> Reduced:
     return Reduced(units, steps, _classes(problem, rooms, apart=not single or by_node), followed, single)
 
 
+def _asks_replicas(problem: PlacementProblem) -> bool:
+    return any("replica" in term for term in problem.terms)
+
+
+def _replica_rules(problem: PlacementProblem) -> tuple[int, ...]:
+    """The rules whose blocks are replicas, when the objective asks about replicas."""
+    if not _asks_replicas(problem):
+        return ()
+    for scope in ("pp", "tp", "group"):
+        found = tuple(at for at, rule in enumerate(problem.rules) if rule.scope == scope)
+        if found:
+            return found
+    return ()
+
+
 def _stepped(problem: PlacementProblem) -> tuple[int, ...]:
     """Rules whose blocks are alike, from the innermost outwards, as far as that goes."""
-    if (problem.stage_of > 0).any() or (problem.fixed >= 0).any():
+    if (problem.stage_of > 0).any() or (problem.fixed >= 0).any() or _asks_replicas(problem):
         return ()
     found: list[int] = []
     inner = 1

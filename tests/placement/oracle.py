@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,13 @@ class _Facts:
         )
 
     def value(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(self._term(term, nodes) for term in self.problem.terms)
+        return tuple(self._value(term, nodes) for term in self.problem.terms)
+
+    def _value(self, term: str, nodes: tuple[int, ...]) -> int:
+        if term[0].isdigit():
+            parts = [part.split("*") for part in term.split(" + ")]
+            return sum(int(weight) * self._value(name, nodes) for weight, name in parts)
+        return self._replicas(term, nodes) if term.startswith("replica") else self._term(term, nodes)
 
     def _term(self, term: str, nodes: tuple[int, ...]) -> int:
         primary, usable = self.problem.primary, self.problem.cluster.usable
@@ -105,6 +111,20 @@ class _Facts:
         assert what == "left"
         free = sum(max(self.free[n][primary], 0) for d in used for n in inside[d] if usable[n])
         return free - sum(self.request[p][primary] for p in range(len(nodes)) if self.problem.fixed[p] < 0)
+
+    def _replicas(self, term: str, nodes: tuple[int, ...]) -> int:
+        level = term.removeprefix("replica_domains_").removeprefix("replicas_sharing_")
+        where = [{self.domain[level][nodes[p]] for p in pods} for pods in self._replica_pods()]
+        if term.startswith("replica_domains_"):
+            return sum(len(one) - 1 for one in where)
+        return sum(len(one & other) for one, other in combinations(where, 2))
+
+    def _replica_pods(self) -> list[list[int]]:
+        for scope in ("pp", "tp", "group"):
+            found = [pods for rule, blocks in self.blocks if rule.scope == scope for pods in blocks]
+            if found:
+                return found
+        return [[pod] for pod in range(self.problem.pods)]
 
     def _hops(self, nodes: tuple[int, ...], domain: list[int]) -> int:
         stages: dict[tuple[int, int], set[int]] = {}

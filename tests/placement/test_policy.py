@@ -53,10 +53,35 @@ def test_unknown_policies_name_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "good"), [("broken_*", True), ("domains_rack", True), ("nodes", True), ("brokn_*", False)]
+    ("text", "good"),
+    [
+        ("broken_*", True),
+        ("domains_rack", True),
+        ("nodes", True),
+        ("brokn_*", False),
+        ("3*domains_rack + 1*left_rack", True),
+        ("3*dmains_rack", False),
+        ("replicas_sharing_rack", True),
+    ],
 )
 def test_patterns(text: str, good: bool) -> None:
     assert is_pattern(text) is good
+
+
+LEVEL_NAMES = ("leaf", "rack")
+
+
+def _random_front(rng: np.random.Generator) -> tuple[str, ...]:
+    """Replica terms and weighted sums in some order."""
+    some = [
+        "replicas_sharing_rack",
+        "replica_domains_*",
+        "3*domains_leaf + 2*domains_rack",
+        "2*broken_rack + 1*nodes",
+        "1*replicas_sharing_leaf + 2*domains_rack",
+        "1*left_leaf + 5*domains_rack",
+    ]
+    return tuple(rng.permutation(some)[: int(rng.integers(1, 4))].tolist())
 
 
 @pytest.mark.parametrize("make", [random_problem, random_general_problem, random_whole_nodes])
@@ -70,6 +95,8 @@ def test_any_order_of_terms_is_solved_exactly(make: object) -> None:
             terms = ordered(policy, case.terms, tuple(p.name for p in case.cluster.partitions))
         else:
             terms = tuple(rng.permutation(case.terms)[: int(rng.integers(1, len(case.terms) + 1))].tolist())
+        if seed % 5 == 4:
+            terms = ordered(Policy("own", first=_random_front(rng)), case.terms, LEVEL_NAMES)
         case = replace(case, terms=terms)
         truth, answer = oracle.best(case), place(case)
         assert isinstance(answer, Assignment) == (truth is not None), seed
@@ -78,3 +105,13 @@ def test_any_order_of_terms_is_solved_exactly(make: object) -> None:
             assert violations(case, answer.nodes) == ()
             assert tuple(term.value for term in answer.terms) == truth, (seed, terms)
     assert feasible > 60
+
+
+def test_spread_packs_each_replica_and_parts_the_replicas() -> None:
+    front = ordered(BUILT_IN["spread"], TERMS, LEVELS)[:5]
+    assert front == (*TERMS[:2], "replica_domains_spine", "replica_domains_rack", "replicas_sharing_rack")
+
+
+def test_a_weighted_sum_names_only_what_the_cluster_has() -> None:
+    own = Policy("own", first=("3*domains_rack + 1*left_leaf",))
+    assert ordered(own, TERMS, LEVELS)[0] == "3*domains_rack"

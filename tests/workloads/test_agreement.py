@@ -134,8 +134,6 @@ def test_roles_disagree_on_the_gang_as_a_whole() -> None:
     found = faults(*roles(prefill={"required": "gang=rack"}, decode={"required": "gang=leaf"}))
     assert [fault.object for fault in found] == ["pod default/decode-0"]
     assert found[0].value == "required gang=leaf"
-        ("pod default/decode-0", "required gang=leaf")
-    ]
 
 
 def test_roles_of_unlike_sizes_count_their_own_ranks() -> None:
