@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, permutations
 from typing import Any
 
 import msgspec
@@ -23,7 +22,7 @@ from scheduler.model import (
     Pod,
     PodGroup,
 )
-from scheduler.placement.batch import combine, split
+from scheduler.placement.batch import place_batch
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
@@ -35,9 +34,6 @@ from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.world import World
 
 Report = dict[str, Any]
-
-MOST_ORDERS = 60
-"""How many orders of a batch that does not fit whole are tried."""
 
 
 @dataclass(slots=True)
@@ -63,7 +59,8 @@ def plan_document(
     """The whole answer of `lockstep plan`. `world` is changed: every placed gang takes its room.
     With `evict` a refusal also names the fewest victims that would make room.
 
-    With `jointly` all gangs are placed as one batch, whatever their order.
+    With `jointly` all gangs are placed as one batch, whatever their order; `batch` then tells the
+    units of the primary resource that found no place, the summed terms, and what is proven.
 
     `running` are pods of the cluster that have a node; those of a gang that is asked about
     are its fixed members. `faults` are objects of the input that could not be read.
@@ -74,13 +71,12 @@ def plan_document(
     running = list(running)
     _join_running(drafts, running, known)
     owners = {pod.uid: owner_of(pod, known) for pod in running}
-    batch = _plan_batch(world, list(drafts.values()), limits) if jointly and len(drafts) > 1 else None
-    if batch is not None:
-        return {"schema": SCHEMA, "snapshot": summary, **batch}
-    order = _order(world, drafts, owners, limits) if jointly else list(drafts.values())
-    gangs = [_plan_one(world, draft, owners, limits, evict=evict) for draft in order]
-    gangs += [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
-    return {"schema": SCHEMA, "snapshot": summary, "gangs": gangs}
+    unreadable = [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
+    if jointly and any(_ready(draft, world) for draft in drafts.values()):
+        batch = _plan_batch(world, list(drafts.values()), owners, limits, evict=evict)
+        return {"schema": SCHEMA, "snapshot": summary, **batch, "gangs": [*batch["gangs"], *unreadable]}
+    gangs = [_plan_one(world, draft, owners, limits, evict=evict) for draft in drafts.values()]
+    return {"schema": SCHEMA, "snapshot": summary, "gangs": [*gangs, *unreadable]}
 
 
 def _gather(pods: Sequence[Pod], groups: Mapping[GangKey, PodGroup]) -> dict[GangKey, _Draft]:
@@ -119,42 +115,41 @@ def _join_running(
             draft.members.append((pod, membership))
 
 
-def _plan_batch(world: World, drafts: Sequence[_Draft], limits: Limits) -> Report | None:
-    """All gangs at once, or None when they do not all fit together or one of them is not ready for it."""
+def _plan_batch(
+    world: World, drafts: Sequence[_Draft], owners: dict[str, tuple[str, str]], limits: Limits, *, evict: bool
+) -> Report:
+    """All gangs that are ready as one batch; the others, and those that find no room, on what it leaves."""
+    ready = [(draft, gang) for draft in drafts if (gang := _ready(draft, world)) is not None]
+    started = time.perf_counter()
+    problems = [formulate(gang, world.view()) for _, gang in ready]
+    answer = place_batch(problems, limits=limits, in_order=False)
+    each_ms = (time.perf_counter() - started) * 1000 / len(ready)
+    reports: dict[GangKey, Report] = {}
+    for (draft, gang), problem, own in zip(ready, problems, answer.answers, strict=True):
+        if isinstance(own, Assignment):
+            _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in own.nodes])
+            owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
+            reports[draft.key] = placed_report(gang, problem, own, time_ms=each_ms)
+    for draft in sorted(drafts, key=lambda draft: draft.key):
+        if draft.key not in reports:
+            reports[draft.key] = _plan_one(world, draft, owners, limits, evict=evict)
+    objective = [{"term": t.term, "value": t.value, "bound": t.bound} for t in answer.terms]
+    return {
+        "gangs": [reports[draft.key] for draft in drafts],
+        "batch": {"proof": answer.proof, "objective": objective},
+    }
+
+
+def _ready(draft: _Draft, world: World) -> Gang | None:
+    """The gang of a draft that can be planned; None when it is faulty or incomplete."""
+    if draft.faults:
+        return None
     try:
-        gangs = [assemble(draft.members) for draft in drafts if not draft.faults]
-        problems = [formulate(gang, world.view()) for gang in gangs]
+        gang = assemble(draft.members)
+        formulate(gang, world.view())
     except InvalidInput:
         return None
-    if len(gangs) < len(drafts) or not all(gang.complete for gang in gangs):
-        return None
-    started = time.perf_counter()
-    combined = combine(problems)
-    answer = place(combined, limits=limits)
-    if isinstance(answer, Rejection):
-        return None
-    time_ms = (time.perf_counter() - started) * 1000
-    each_ms = time_ms / len(gangs)
-    reports = [
-        placed_report(gang, problem, own, time_ms=each_ms)
-        for gang, problem, own in zip(gangs, problems, split(problems, answer), strict=True)
-    ]
-    objective = [{"term": t.term, "value": t.value, "bound": t.bound} for t in answer.terms]
-    return {"gangs": reports, "batch": {"proof": answer.proof, "objective": objective}}
-
-
-def _order(
-    world: World, drafts: Mapping[GangKey, _Draft], owners: Mapping[str, tuple[str, str]], limits: Limits
-) -> list[_Draft]:
-    """Of a batch that does not fit whole, the order that places most GPUs, among those tried."""
-
-    def placed(order: Iterable[_Draft]) -> int:
-        trial, known = world.clone(), dict(owners)
-        reports = [_plan_one(trial, draft, known, limits, explained=False) for draft in order]
-        return sum(report["shape"]["gpus"] or 1 for report in reports if report["verdict"] == "placed")
-
-    given = sorted(drafts.values(), key=lambda draft: draft.key)
-    return list(max(islice(permutations(given), MOST_ORDERS), key=placed))
+    return gang if gang.complete else None
 
 
 def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:

@@ -1,117 +1,276 @@
-"""Several gangs as one problem: every gang keeps its own rules, the objective counts them together."""
+"""Several gangs at once: one after the other exactly, in the order that serves all best, with a bound.
+
+A batch first places as much as it can (`unplaced`, in units of the primary resource), then
+adds up over its gangs what each of them wants first: wishes kept, few domains. A gang alone on
+the cluster bounds what it can have beside others, so the sum of these optima is a lower bound,
+and where the batch meets it, it is proven. Where not, gangs that fell short come earlier in
+another round (squeaky wheel: Joslin and Clements 1999), every gang is placed again beside the
+others, and what is small enough is solved as one problem.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.placement.objective import evaluate, terms_of
+from scheduler.placement.objective import evaluate, terms_of, with_bounds
+from scheduler.placement.place import place
 from scheduler.placement.problem import (
     Assignment,
     Int32,
     Int64,
+    Limits,
     PlacementProblem,
-    ScopeRule,
-    ShapeDemand,
+    Rejection,
     TermValue,
 )
-from scheduler.placement.prune import fewest
-from scheduler.placement.tree import tree_form
+from scheduler.placement.together import solve_together
+
+Answer = Assignment | Rejection
+
+MOST_PLACEMENTS = 400
+"""How many single placements a batch may cost beside those that every batch needs."""
+
+SMALL_PODS, SMALL_NODES = 64, 400
+"""What is small enough to be solved as one problem."""
+
+_SUMMED = ("tp_crossings", "pipeline_hops_", "preferred_", "domains_")
 
 
-def combine(problems: Sequence[PlacementProblem]) -> PlacementProblem:
-    """One problem of all pods, gang after gang; all problems are of one snapshot of the cluster.
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchAnswer:
+    """An answer for every gang, in the order given; they hold together.
 
-    An assignment of it is an assignment of each gang that leaves room for the others.
+    `order`: indices of the gangs as they were settled, each on what the earlier ones left;
+    `terms`: the batch's own objective with bounds; `proof`: `optimal` when every bound is met, else `gap`.
     """
-    first = problems[0]
-    resources = tuple(dict.fromkeys(name for one in problems for name in one.cluster.resources))
-    cluster = replace(
-        first.cluster,
-        resources=resources,
-        free=_rows([one.cluster.free for one in problems], problems, resources),
-        total=_rows([one.cluster.total for one in problems], problems, resources),
+
+    answers: tuple[Answer, ...]
+    order: tuple[int, ...]
+    terms: tuple[TermValue, ...]
+
+    @property
+    def proof(self) -> str:
+        return "optimal" if all(term.value == term.bound for term in self.terms) else "gap"
+
+
+def place_batch(problems: Sequence[PlacementProblem], *, limits: Limits, in_order: bool) -> BatchAnswer:
+    """Gangs of one snapshot together. With `in_order` no gang gives way to one behind it: who is
+    placed is settled by the order, and only where is settled together. Otherwise the order means nothing."""
+    work = _Work(problems, limits)
+    best = work.round(range(len(problems)))
+    if not in_order:
+        by_size = sorted(range(len(problems)), key=lambda at: (-work.amounts[at], problems[at].gang))
+        best = min(best, work.round(by_size), key=work.key)
+    wanted = frozenset(best.placed) if in_order else work.possible
+    best = work.improved(best, wanted=wanted)
+    if work.key(best) != work.bound(wanted):
+        best = _exactly(work, best, wanted)
+    answers = tuple(_with_least(one, alone) for one, alone in zip(best.answers, work.alone, strict=True))
+    return BatchAnswer(answers, best.order, work.terms(best, wanted))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Round:
+    """One way to settle all gangs."""
+
+    answers: tuple[Answer, ...]
+    order: tuple[int, ...]
+    proven: bool = False
+
+    @property
+    def placed(self) -> list[int]:
+        return [at for at, answer in enumerate(self.answers) if isinstance(answer, Assignment)]
+
+
+class _Work:
+    """The batch's problems, what each could have alone, and what is left to spend."""
+
+    def __init__(self, problems: Sequence[PlacementProblem], limits: Limits) -> None:
+        self.problems, self.limits = tuple(problems), limits
+        self.left = MOST_PLACEMENTS
+        self.names = _summed_terms(problems)
+        self.amounts = [_amount(problem) for problem in problems]
+        self.alone = [place(problem, limits=limits) for problem in problems]
+        self.possible = frozenset(at for at, one in enumerate(self.alone) if isinstance(one, Assignment))
+
+    def round(self, order: Sequence[int]) -> _Round:
+        """One gang after the other in this order, each on what the earlier ones left."""
+        used: dict[str, Int64] = {}
+        answers = list(self.alone)
+        for at in order:
+            if at in self.possible and used:
+                answers[at] = place(_beside(self.problems[at], used), limits=self.limits)
+                self.left -= 1
+            answer = answers[at]
+            if isinstance(answer, Assignment):
+                _use(self.problems[at], answer.nodes, used)
+        return _Round(tuple(answers), tuple(order))
+
+    def improved(self, best: _Round, *, wanted: frozenset[int]) -> _Round:
+        """Rounds in which the gangs that fell short come first, then every gang once more beside the
+        others; a round counts only if it places all that the best one does, and all `wanted` ones it can."""
+        goal, order, seen = self.bound(wanted), list(best.order), {best.order}
+        while self.key(best) != goal and self.left > len(order):
+            short = [at for at in order if at in wanted and self.falls_short(best, at)]
+            order = [*short, *(at for at in order if at not in short)]
+            if tuple(order) in seen:
+                break
+            seen.add(tuple(order))
+            found = self.round(order)
+            if set(best.placed) <= set(found.placed) or wanted == self.possible:
+                best = min(best, found, key=self.key)
+        return self.polished(best) if self.key(best) != goal else best
+
+    def polished(self, best: _Round) -> _Round:
+        """Every gang placed once more on what all the others leave."""
+        for at in best.order:
+            if at not in self.possible or self.left <= 0:
+                continue
+            used: dict[str, Int64] = {}
+            for other, answer in enumerate(best.answers):
+                if other != at and isinstance(answer, Assignment):
+                    _use(self.problems[other], answer.nodes, used)
+            self.left -= 1
+            again = place(_beside(self.problems[at], used), limits=self.limits)
+            answers = (*best.answers[:at], again, *best.answers[at + 1 :])
+            best = min(replace(best, answers=answers), best, key=self.key)
+        return best
+
+    def falls_short(self, one: _Round, at: int) -> bool:
+        """Whether a gang has less than it could have alone."""
+        answer, alone = one.answers[at], self.alone[at]
+        if not isinstance(answer, Assignment) or not isinstance(alone, Assignment):
+            return isinstance(alone, Assignment)
+        return self.vector(at, answer) != self.vector(at, alone)
+
+    def vector(self, at: int, answer: Assignment) -> tuple[int, ...]:
+        """What one gang adds to the summed terms."""
+        values = dict(zip(self.problems[at].terms, evaluate(self.problems[at], answer.nodes), strict=True))
+        return tuple(values.get(name, 0) for name in self.names)
+
+    def key(self, one: _Round) -> tuple[int, ...]:
+        """The batch's objective: small is better."""
+        vectors = [self.vector(at, answer) for at, answer in _assignments(one.answers)]
+        unplaced = sum(amount for at, amount in enumerate(self.amounts) if at not in one.placed)
+        return (unplaced, *(sum(values) for values in zip(*vectors, strict=True))) if vectors else (unplaced,)
+
+    def bound(self, wanted: frozenset[int]) -> tuple[int, ...]:
+        """What the objective can be at best if these gangs are placed, each as if it were alone."""
+        vectors = [self.vector(at, answer) for at, answer in _assignments(self.alone) if at in wanted]
+        unplaced = sum(amount for at, amount in enumerate(self.amounts) if at not in wanted)
+        return (unplaced, *(sum(values) for values in zip(*vectors, strict=True))) if vectors else (unplaced,)
+
+    def terms(self, one: _Round, wanted: frozenset[int]) -> tuple[TermValue, ...]:
+        """The objective with what is proven of it."""
+        values, least = self.key(one), self.bound(wanted)
+        names = ("unplaced", *self.names)[: len(values)]
+        if one.proven:
+            return with_bounds(names, values, {})
+        all_placed = set(wanted) <= set(one.placed)
+        bounds = dict(zip(names, least, strict=False)) if all_placed else {}
+        bounds["unplaced"] = least[0] if all_placed else max(least[0], self.least_unplaced())
+        if not all_placed:  # fewer gangs than wanted are placed: what they could have at best is not known
+            bounds |= dict.fromkeys(names[1:], 0)
+        return with_bounds(names, values, bounds)
+
+    def least_unplaced(self) -> int:
+        """By free capacity alone: the largest sum of gangs that the free units could hold."""
+        first = self.problems[0]
+        free = int(np.maximum(first.cluster.free[first.primary][first.cluster.usable], 0).sum())
+        sums = 1  # bit s: some of the gangs add up to s
+        for at in self.possible:
+            sums |= sums << self.amounts[at]
+        best = (sums & ((1 << (free + 1)) - 1)).bit_length() - 1
+        return sum(self.amounts) - best
+
+
+def _assignments(answers: Sequence[Answer]) -> list[tuple[int, Assignment]]:
+    return [(at, answer) for at, answer in enumerate(answers) if isinstance(answer, Assignment)]
+
+
+def _exactly(work: _Work, best: _Round, wanted: frozenset[int]) -> _Round:
+    """The batch as one problem, where that is small: all that is wanted, or as much of it as fits."""
+    pods = sum(work.problems[at].pods for at in wanted)
+    if not wanted or pods > SMALL_PODS or work.problems[0].cluster.size > SMALL_NODES:
+        return best
+    found = solve_together(
+        [(at, work.problems[at], work.amounts[at]) for at in sorted(wanted)],
+        names=work.names,
+        limits=work.limits,
+        floor=sum(work.amounts[at] for at in best.placed),
     )
-    rules = tuple(rule for at in range(len(problems)) for rule in _own_rules(problems, at))
-    stage = np.concatenate([one.stage_of for one in problems])
-    shapes = tuple(_widened(shape, one, resources) for one in problems for shape in one.shapes)
-    kinds = [len(one.shapes) for one in problems]
-    counts = [int(one.replica_of.max(initial=-1)) + 1 for one in problems]
-    return PlacementProblem(
-        gang=", ".join(one.gang for one in problems),
-        cluster=cluster,
-        shapes=shapes,
-        shape_of=np.concatenate(_shifted([one.shape_of for one in problems], kinds)),
-        rules=rules,
-        stage_of=stage,
-        replica_of=np.concatenate(_shifted([one.replica_of for one in problems], counts)),
-        fixed=np.concatenate([one.fixed for one in problems]),
-        primary=resources.index(first.cluster.resources[first.primary]),
-        terms=terms_of(tuple(p.name for p in cluster.partitions), rules, pipeline=bool((stage > 0).any())),
-        excluded=first.excluded,
-    )
+    if found is None:
+        return best
+    answers, used = list(work.alone), dict[str, Int64]()
+    for at, nodes in found.nodes.items():
+        answers[at] = _plain(work.problems[at], nodes)
+        _use(work.problems[at], nodes, used)
+    for at in sorted(work.possible - found.nodes.keys()):
+        answers[at] = place(_beside(work.problems[at], used), limits=work.limits)
+    exact = _Round(tuple(answers), (*found.nodes, *sorted(work.possible - found.nodes.keys())))
+    if work.key(exact) > work.key(best):
+        return best
+    work.left = max(work.left, len(exact.order))
+    return replace(work.polished(exact), proven=found.proven)
 
 
-def split(problems: Sequence[PlacementProblem], answer: Assignment) -> list[Assignment]:
-    """Each gang's part of a combined answer. What is proven is proven of the batch: of one gang's
-    terms only that they are not negative, and that a level has at least one domain."""
-    ends = np.cumsum([one.pods for one in problems])
-    return [
-        _part(one, nodes, answer.proof)
-        for one, nodes in zip(problems, np.split(answer.nodes, ends[:-1]), strict=True)
-    ]
+def _plain(problem: PlacementProblem, nodes: Int32) -> Assignment:
+    """Nodes as an answer of which nothing is proven yet."""
+    terms = with_bounds(problem.terms, evaluate(problem, nodes), dict.fromkeys(problem.terms, 0))
+    return Assignment(nodes, terms, "gap")
 
 
-def _part(problem: PlacementProblem, nodes: Int32, proof: str) -> Assignment:
-    values = zip(problem.terms, evaluate(problem, nodes), strict=True)
-    form, domain_of = tree_form(problem), problem.cluster.domain_of
-    levels = tuple(
-        (
-            level,
-            int(np.unique(domain_of(level)[nodes]).size),
-            (fewest(form, form.position(level), problem.pods) if form else None) or 1,
-        )
-        for level in problem.cluster.levels
-    )
-    terms = tuple(TermValue(name, value, 0) for name, value in values)
-    return Assignment(nodes, terms, proof, levels, "batch")
+def _with_least(answer: Answer, alone: Answer) -> Answer:
+    """An answer whose levels say what the gang could have alone."""
+    if not isinstance(answer, Assignment) or not isinstance(alone, Assignment):
+        return answer
+    least = {level: fewest for level, _, fewest in alone.levels}
+    levels = tuple((level, used, min(fewest, least[level])) for level, used, fewest in answer.levels)
+    return replace(answer, levels=levels)
 
 
-def _own_rules(problems: Sequence[PlacementProblem], at: int) -> list[ScopeRule]:
-    """The rules of one gang over the pods of all: others belong to no block of theirs."""
-    before = sum(one.pods for one in problems[:at])
-    after = sum(one.pods for one in problems[at + 1 :])
-    return [
-        replace(
-            rule,
-            name=f"{problems[at].gang} {rule.name}",
-            block_of=np.pad(rule.block_of, (before, after), constant_values=-1),
-        )
-        for rule in problems[at].rules
-    ]
+def _summed_terms(problems: Sequence[PlacementProblem]) -> tuple[str, ...]:
+    """The terms that every gang asks for first, in one order: only these may be added up over gangs."""
+    levels = tuple(p.name for p in problems[0].cluster.partitions)
+    rules = tuple(rule for one in problems for rule in one.rules)
+    pipeline = any((one.stage_of > 0).any() for one in problems)
+    every = [name for name in terms_of(levels, rules, pipeline=pipeline) if name.startswith(_SUMMED)]
+    found: list[str] = []
+    for name in every:
+        asking = [one.terms for one in problems if name in one.terms]
+        if not all(terms[: terms.index(name)] == _of(found, terms) for terms in asking):
+            break
+        found.append(name)
+    return tuple(found)
 
 
-def _shifted(values: Sequence[Int32], counts: Sequence[int]) -> list[Int32]:
-    """Numbers of several gangs kept apart; -1 stays -1."""
-    starts = np.cumsum([0, *counts[:-1]])
-    return [
-        np.where(own >= 0, own + start, -1).astype(np.int32)
-        for own, start in zip(values, starts, strict=True)
-    ]
+def _of(names: Sequence[str], terms: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in terms)
 
 
-def _rows(given: Sequence[Int64], problems: Sequence[PlacementProblem], resources: tuple[str, ...]) -> Int64:
-    """int64[resources, nodes] with a row per resource that any of the problems names."""
-    found = {
-        name: rows[at]
-        for rows, one in zip(given, problems, strict=True)
-        for at, name in enumerate(one.cluster.resources)
-    }
-    return np.stack([found[name] for name in resources])
+def _amount(problem: PlacementProblem) -> int:
+    """Units of the primary resource that the gang's new members ask for."""
+    asked = np.array([shape.requests[problem.primary] for shape in problem.shapes])
+    return int(asked[problem.shape_of[problem.fixed < 0]].sum())
 
 
-def _widened(shape: ShapeDemand, problem: PlacementProblem, resources: tuple[str, ...]) -> ShapeDemand:
-    asked = dict(zip(problem.cluster.resources, shape.requests.tolist(), strict=True))
-    return replace(shape, requests=np.array([asked.get(name, 0) for name in resources], dtype=np.int64))
+def _use(problem: PlacementProblem, nodes: Int32, used: dict[str, Int64]) -> None:
+    """Add what a gang's new members take on their nodes."""
+    cluster, new = problem.cluster, problem.fixed < 0
+    requests = np.array([shape.requests for shape in problem.shapes])[problem.shape_of[new]]
+    for row, name in enumerate(cluster.resources):
+        if requests[:, row].any():
+            taken = np.bincount(nodes[new], weights=requests[:, row], minlength=cluster.size).astype(np.int64)
+            used[name] = used[name] + taken if name in used else taken
+
+
+def _beside(problem: PlacementProblem, used: dict[str, Int64]) -> PlacementProblem:
+    """The problem on what others leave."""
+    free = problem.cluster.free.copy()
+    for row, name in enumerate(problem.cluster.resources):
+        if name in used:
+            free[row] -= used[name]
+    return replace(problem, cluster=replace(problem.cluster, free=free))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,10 +81,10 @@ class ScopeRule:
 
     `block_of`: int32[pods], the block each pod belongs to, -1 for none. Every
     block stays inside one domain of each `required` level; `preferred` levels are
-    objective terms in the order stated.
+    objective terms in the order stated. Scope `batch`: a gang among others of one problem.
     """
 
-    scope: Scope
+    scope: Scope | Literal["batch"]
     name: str
     block_of: Int32
     required: tuple[str, ...] = ()
