@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol
 
 from scheduler.config import Config
+from scheduler.decide import BATCH, decide
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
 from scheduler.engine.plans import Request, Slot
@@ -22,10 +23,10 @@ from scheduler.extender import answers
 from scheduler.extender.binder import Binder, Outcome
 from scheduler.extender.wire import BindArgs
 from scheduler.metrics import Metrics
-from scheduler.model import Code, GangKey, InvalidField, InvalidInput, NodeName, PodKey
+from scheduler.model import GangKey, InvalidField, InvalidInput, NodeName, PodKey
+from scheduler.placement.batch import BatchAnswer
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
-from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, Rejection
 from scheduler.report import refused_report
 from scheduler.show import gang_detail, gang_row, topology_document
@@ -126,27 +127,28 @@ class Service:
     async def _plan_all(self) -> None:
         assert self._cluster is not None
         while not (stale := self._cluster.stale()):
-            request = self.engine.next_request(self._clock())
-            if request is None:
+            requests = self.engine.next_requests(self._clock(), most=BATCH)
+            if not requests:
                 return
             started = time.perf_counter()
-            answer = await asyncio.get_running_loop().run_in_executor(self._solver, self._place, request)
-            elapsed = time.perf_counter() - started
-            self.engine.settle(request, answer, now_s=self._clock(), time_ms=elapsed * 1000)
-            self._note_decision(request, answer, elapsed)
+            decided = await asyncio.get_running_loop().run_in_executor(
+                self._solver, decide, requests, self._limits
+            )
+            each = (time.perf_counter() - started) / len(requests)
+            self._settle(requests, decided, each)
             self._start_writes()
         log.warning("nothing new is planned: %s", stale)
 
-    def _place(self, request: Request) -> Assignment | Rejection:
-        """The decision; a gang that breaks the solver is refused, and the others go on."""
-        try:
-            return place(request.problem, limits=self._limits)
-        except Exception as error:
-            log.exception("gang %s: not placed, by a bug of ours", request.gang.key)
-            message = f"an error of ours, please report it: {type(error).__name__}: {error}"
-            return Rejection(
-                Code.FAILED, message, possible=True, proof="timed_out", needed=request.problem.pods
-            )
+    def _settle(self, requests: Sequence[Request], decided: BatchAnswer, each_s: float) -> None:
+        """Reserve what was placed; a refusal counts only if all stands beside which it was refused."""
+        whole = True
+        for at in sorted(decided.order, key=lambda at: isinstance(decided.answers[at], Rejection)):
+            request, answer = requests[at], decided.answers[at]
+            if isinstance(answer, Rejection) and not whole:
+                continue
+            plan = self.engine.settle(request, answer, now_s=self._clock(), time_ms=each_s * 1000)
+            whole = whole and (plan is not None or isinstance(answer, Rejection))
+            self._note_decision(request, answer, each_s)
 
     def _note_decision(self, request: Request, answer: Assignment | Rejection, elapsed: float) -> None:
         placed = isinstance(answer, Assignment)

@@ -29,7 +29,7 @@ LAYERS = (
     ("scheduler.rpc",),
     ("scheduler.files",),
     ("scheduler.manifests",),
-    ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds"),
+    ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds", "scheduler.decide"),
     ("scheduler.whatif",),
     ("scheduler.service",),
     ("scheduler.app",),

@@ -24,6 +24,7 @@ from scheduler.engine.facts import (
     PodSeen,
     PodUnreadable,
 )
+from scheduler.engine.guard import violated
 from scheduler.engine.members import Members
 from scheduler.engine.plans import Plan, Request, Slot, plan_of
 from scheduler.engine.replies import Reason, Write, slot_of, writes_of
@@ -231,15 +232,18 @@ class Engine:
 
     def next_request(self, now_s: float) -> Request | None:
         """The next gang to place, as a problem on the present cluster; None when nobody waits."""
+        return next(iter(self.next_requests(now_s, most=1)), None)
+
+    def next_requests(self, now_s: float, *, most: int) -> list[Request]:
+        """The next gangs to place, first come first, as problems on one and the same state of the cluster."""
         self.refresh(now_s)
-        waiting = sorted(
-            (r for r in self.gangs.values() if r.state is State.PENDING), key=lambda record: record.order
-        )
-        for record in waiting:
-            request = self._request(record, now_s)
+        waiting = [record for record in self.gangs.values() if record.state is State.PENDING]
+        found: list[Request] = []
+        for record in sorted(waiting, key=lambda record: record.order):
+            request = self._request(record, now_s) if len(found) < most else None
             if request is not None:
-                return request
-        return None
+                found.append(request)
+        return [one for one in found if one.generation == found[-1].generation]
 
     def _request(self, record: GangRecord, now_s: float) -> Request | None:
         """None when the gang needs no solving: it is invalid, or its pods carry a plan that still holds."""
@@ -293,27 +297,13 @@ class Engine:
                     answer,
                     request.problem.notes,
                 )
-                if request.generation != self.world.ledger.generation and self._violated(record, plan):
+                if request.generation != self.world.ledger.generation and violated(self.world, record, plan):
                     return None
                 record.report = placed_report(request.gang, request.problem, answer, time_ms=time_ms)
                 self._reserve(record, plan, now_s)
                 return plan
             case _:
                 assert_never(answer)
-
-    def _violated(self, record: GangRecord, plan: Plan) -> tuple[Violation, ...]:
-        """What speaks against a plan now, by the referee and not by the solver."""
-        gone = [slot.node for slot in plan.slots.values() if slot.node not in self.world.ledger.nodes]
-        if gone:
-            return (Violation("node", f"node {gone[0]} is gone"),)
-        try:
-            gang = record.assembled()
-            problem = formulate(gang, self.world.view(record.key))
-        except InvalidInput as error:
-            return (Violation("gang", str(error)),)
-        index = self.world.ledger.index
-        nodes = [index(plan.slots[member.uid].node) for member in gang.members]
-        return violations(problem, np.array(nodes, dtype=np.int32))
 
     def _reserve(self, record: GangRecord, plan: Plan, now_s: float) -> None:
         pods = {
@@ -369,7 +359,7 @@ class Engine:
             return (Violation("plan", "the plan was given up"),)
         if record.state not in (State.RESERVED, State.COMMITTING):
             return (Violation("plan", f"the gang is {record.state}"),)
-        wrong = self._violated(record, record.plan)
+        wrong = violated(self.world, record, record.plan)
         if wrong:
             self._release(record)
             record.apply(Event.BROKEN, now_s)

@@ -30,8 +30,8 @@ from scheduler.placement.together import solve_together
 
 Answer = Assignment | Rejection
 
-MOST_PLACEMENTS = 400
-"""How many single placements a batch may cost beside those that every batch needs."""
+MOST_ROUNDS = 20
+"""How often all gangs of a batch may be placed again."""
 
 SMALL_PODS, SMALL_NODES = 64, 400
 """What is small enough to be solved as one problem."""
@@ -56,10 +56,13 @@ class BatchAnswer:
         return "optimal" if all(term.value == term.bound for term in self.terms) else "gap"
 
 
-def place_batch(problems: Sequence[PlacementProblem], *, limits: Limits, in_order: bool) -> BatchAnswer:
+def place_batch(
+    problems: Sequence[PlacementProblem], *, limits: Limits, in_order: bool, rounds: int = MOST_ROUNDS
+) -> BatchAnswer:
     """Gangs of one snapshot together. With `in_order` no gang gives way to one behind it: who is
-    placed is settled by the order, and only where is settled together. Otherwise the order means nothing."""
-    work = _Work(problems, limits)
+    placed is settled by the order, and only where is settled together. Otherwise the order means
+    nothing. `rounds`: how often all gangs may be placed again."""
+    work = _Work(problems, limits, rounds)
     best = work.round(range(len(problems)))
     if not in_order:
         by_size = sorted(range(len(problems)), key=lambda at: (-work.amounts[at], problems[at].gang))
@@ -88,9 +91,9 @@ class _Round:
 class _Work:
     """The batch's problems, what each could have alone, and what is left to spend."""
 
-    def __init__(self, problems: Sequence[PlacementProblem], limits: Limits) -> None:
+    def __init__(self, problems: Sequence[PlacementProblem], limits: Limits, rounds: int) -> None:
         self.problems, self.limits = tuple(problems), limits
-        self.left = MOST_PLACEMENTS
+        self.left = rounds * len(problems)
         self.names = _summed_terms(problems)
         self.amounts = [_amount(problem) for problem in problems]
         self.alone = [place(problem, limits=limits) for problem in problems]
@@ -199,7 +202,7 @@ def _exactly(work: _Work, best: _Round, wanted: frozenset[int]) -> _Round:
     found = solve_together(
         [(at, work.problems[at], work.amounts[at]) for at in sorted(wanted)],
         names=work.names,
-        limits=work.limits,
+        limits=replace(work.limits, deterministic_s=work.limits.refine_s),
         floor=sum(work.amounts[at] for at in best.placed),
     )
     if found is None:

@@ -52,6 +52,8 @@ def solve_together(
                     best = values, _parts(some, answer.nodes)
         if best is not None:
             return Together(best[1], certain)
+        if not certain:  # out of time: nothing more can be proven
+            return None
     return None
 
 

@@ -348,7 +348,8 @@ def test_what_if_over_http_changes_nothing() -> None:
 
 
 def test_a_gang_that_breaks_the_solver_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scheduler import service as module
+    from scheduler import decide as module
+    from scheduler.placement import batch
 
     solve = module.place
 
@@ -358,6 +359,7 @@ def test_a_gang_that_breaks_the_solver_costs_only_itself(monkeypatch: pytest.Mon
         return solve(problem, **kwargs)
 
     monkeypatch.setattr(module, "place", broken)
+    monkeypatch.setattr(batch, "place", broken)
 
     async def test(running: Running) -> None:
         for one in members("bad", 2):

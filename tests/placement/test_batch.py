@@ -129,7 +129,7 @@ def test_in_order_nobody_gives_way_to_those_behind() -> None:
         problems = random_batch(np.random.default_rng(2_000_000 + seed))
         found = place_batch(problems, limits=Limits(), in_order=True)
         check(problems, found)
-        work = batch._Work(problems, Limits())
+        work = batch._Work(problems, Limits(), 1)
         first = work.round(range(len(problems)))
         kinds = [isinstance(answer, Assignment) for answer in found.answers]
         assert kinds == [isinstance(answer, Assignment) for answer in first.answers], seed
@@ -145,7 +145,7 @@ def test_in_order_finds_the_places_that_one_after_another_misses() -> None:
     found = place_batch(problems, limits=Limits(), in_order=True)
     assert found.proof == "optimal"
     assert all(isinstance(a, Assignment) and a.terms[0].value == 0 for a in found.answers)
-    first = batch._Work(problems, Limits()).round(range(3))
+    first = batch._Work(problems, Limits(), 1).round(range(3))
     assert sum(a.terms[0].value for a in first.answers if isinstance(a, Assignment)) == 1
 
 
