@@ -14,14 +14,14 @@ ERROR, WARNING, NOTE = "error", "warning", "note"
 """Severities: the fabric contradicts itself; something is likely wrong; something to know."""
 
 SWITCH_NAMES = ("leaf", "spine", "core")
-"""Canonical names of switch tiers by their distance from the nodes; further ones are "tier-3", "tier-4" and so on."""
+"""Canonical names of switch tiers, nearest the nodes first; further ones are "tier-3", "tier-4" and so on."""
 
 NVLINK_SUB = "nvlink-sub"
 OWN_PREFIX = "lockstep.scheduling/"
 
 
 class InvalidSource(InvalidTopology):
-    """A file or object that cannot be used at all: the message names where, the value, what would be right."""
+    """A file or object that cannot be used at all; the message says where, what, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
