@@ -168,6 +168,30 @@ def topology_draw(
     sys.exit(fabric.draw(source, svg=svg, width=width))
 
 
+@topology_app.command("import")
+def topology_import(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files of any format, folders, or - for standard input."),
+    ],
+    to: Annotated[
+        str, typer.Option("--to", help="labels, kueue, kai, hypernode, slurm, topograph or graphml.")
+    ],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Format to read; told by the content otherwise.")
+    ] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="Write to this file.")] = None,
+) -> None:
+    """Read a fabric from one format, or from several files that add up, and write it in another.
+
+    What contradicts itself, and what the format written cannot hold, is told on standard error.
+    Exit code: 0 fine; 2 bad input, or a source that contradicts itself (what is left of it is written).
+    """
+    from scheduler.cli import importing
+
+    sys.exit(importing.convert(files, source=source, target=to, output=output))
+
+
 @config_app.command("check")
 def config_check(
     file: Annotated[str, typer.Argument(help="The configuration file.")], output: Output = Format.TABLE

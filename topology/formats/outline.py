@@ -17,9 +17,9 @@ Path = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a writer made: text, or documents for YAML; `findings` say what the format cannot hold."""
+    """What a writer made: text, or one document for YAML; `findings` say what the format cannot hold."""
 
-    document: str | Sequence[Mapping[str, Any]]
+    document: str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
     findings: tuple[Finding, ...] = ()
 
 

@@ -34,10 +34,11 @@ def only(reading: Reading, *names: str) -> Reading:
     nodes = {
         node: {name: path[name] for name in names if name in path} for node, path in reading.nodes.items()
     }
+    used = {name for path in nodes.values() for name in path}
     return Reading(
         reading.source,
-        tuple(name for name in reading.levels if name in names),
-        tuple(name for name in reading.partitions if name in names),
+        tuple(name for name in reading.levels if name in used),
+        tuple(name for name in reading.partitions if name in used),
         {node: path for node, path in nodes.items() if path},
     )
 

@@ -1,0 +1,128 @@
+"""The `Topology` objects of Kueue and KAI: label keys coarse to fine, and the nodes that carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from topology.formats import keys, values
+from topology.formats.labels import node_labels, node_objects
+from topology.formats.outline import Written, nested_levels
+from topology.reading import NVLINK_SUB, WARNING, Finding, Reading, invalid, label_key, natural
+from topology.spec import HOSTNAME, NVLINK
+
+KUEUE, KAI = "kueue", "kai"
+
+_VERSIONS = {
+    KUEUE: ("kueue.x-k8s.io", ("v1beta2", "v1beta1", "v1alpha1")),
+    KAI: ("kai.scheduler", ("v1alpha1",)),
+}
+_KIND = "Topology"
+_MOST_LEVELS = 16
+_NAME = "lockstep"
+
+
+def looks(documents: Sequence[object], *, source: str = KUEUE) -> bool:
+    """True when a Topology of this API group is among the objects."""
+    return any(_is_topology(one, source) for one in values.objects(documents))
+
+
+def read(documents: Sequence[object], *, name: str = "objects", source: str = KUEUE) -> Reading:
+    """The levels of the Topology over the Node objects beside it; NVLink labels are a partition.
+
+    Of several Topologies the first by name counts and the others are findings.
+    Raises InvalidSource for an API version that is not known and for levels
+    that Kueue itself would refuse.
+    """
+    findings: list[Finding] = []
+    found = [one for one in values.objects(documents) if _is_topology(one, source)]
+    if not found:
+        raise invalid(name, "file", f"{len(documents)} documents", f"a {_KIND} of {_VERSIONS[source][0]}")
+    named = {values.name_of(one, kind=_KIND): one for one in found}
+    first, *others = natural(named)
+    if others:
+        message = f"{len(named)} topologies; {first} is read, import each of the others by itself"
+        findings.append(Finding("SeveralTopologies", WARNING, f"{_KIND}/{first}", tuple(others), message))
+    listed = _levels(named[first], source, f"{_KIND}/{first}")
+    nodes = node_labels(documents, findings)
+    return of_keys(listed, nodes, source=source, where=f"{_KIND}/{first}", findings=findings)
+
+
+def of_keys(
+    listed: Sequence[str],
+    nodes: Mapping[str, Mapping[str, str]],
+    *,
+    source: str,
+    where: str,
+    findings: Iterable[Finding] = (),
+) -> Reading:
+    """Levels by label keys, coarse to fine, over nodes with labels; the host name is the node itself."""
+    levels = keys.levels_of([key for key in listed if key != HOSTNAME], where=where)
+    nested = {key: level for key, level in levels.items() if level not in (NVLINK, NVLINK_SUB)}
+    parts = {key: level for key, level in levels.items() if key not in nested}
+    for part, known in ((NVLINK, keys.NVLINK_KEYS), (NVLINK_SUB, keys.SUB_KEYS)):
+        carried = [key for key in known if any(labels.get(key) for labels in nodes.values())]
+        if part not in parts.values() and carried:
+            parts[carried[0]] = part
+    named = {**nested, **parts}
+    paths = {
+        node: {level: labels[key] for key, level in named.items() if labels.get(key)}
+        for node, labels in nodes.items()
+    }
+    told = [*findings, *_uncovered(paths, nested, where)]
+    if not nodes:
+        message = "no Node objects beside it, so the levels are known and no node is"
+        told.append(Finding("NoNodes", WARNING, where, (), message))
+    return Reading(source, tuple(nested.values()), tuple(parts.values()), paths, tuple(told))
+
+
+def write(reading: Reading, *, source: str = KUEUE) -> Written:
+    """A List of a Topology and of the nodes with their labels.
+
+    NVLink domains are the finest level where they nest in the others; in any
+    case they stand on the nodes.
+    """
+    group, versions = _VERSIONS[source]
+    listed = [{"nodeLabel": label_key(level)} for level in nested_levels(reading)]
+    topology = {
+        "apiVersion": f"{group}/{versions[0]}",
+        "kind": _KIND,
+        "metadata": {"name": _NAME},
+        "spec": {"levels": [*listed, {"nodeLabel": HOSTNAME}]},
+    }
+    if len(listed) >= _MOST_LEVELS:
+        raise invalid(source, "levels", f"{len(listed) + 1} levels", f"at most {_MOST_LEVELS}")
+    nodes, findings = node_objects(reading)
+    return Written({"apiVersion": "v1", "kind": "List", "items": [topology, *nodes]}, findings)
+
+
+def _is_topology(document: object, source: str) -> bool:
+    group, _, kind = values.kind_of(document)
+    return kind == _KIND and group == _VERSIONS[source][0]
+
+
+def _levels(document: Mapping[str, Any], source: str, where: str) -> list[str]:
+    values.check_version(document, known=_VERSIONS[source][1], where=where)
+    spec = values.mapping(document.get("spec"), where=where, field="spec")
+    listed = values.items(spec.get("levels"), where=where, field="spec.levels")
+    if not 0 < len(listed) <= _MOST_LEVELS:
+        raise invalid(where, "spec.levels", f"{len(listed)} levels", f"1 to {_MOST_LEVELS} levels")
+    found = []
+    for at, one in enumerate(listed):
+        field = f"spec.levels[{at}]"
+        entry = values.mapping(one, where=where, field=field)
+        key = values.text(entry.get("nodeLabel"), where=where, field=f"{field}.nodeLabel")
+        if key == HOSTNAME and at + 1 < len(listed):
+            raise invalid(where, f"{field}.nodeLabel", key, f"{HOSTNAME} as the last level only")
+        found.append(key)
+    return found
+
+
+def _uncovered(
+    paths: Mapping[str, Mapping[str, str]], nested: Mapping[str, str], where: str
+) -> Iterable[Finding]:
+    """Nodes that Kueue would ignore, since they lack one of the levels."""
+    lacking = natural(node for node, path in paths.items() if not set(nested.values()) <= set(path))
+    if lacking:
+        message = f"{len(lacking)} of {len(paths)} nodes lack a level's label: Kueue places nothing on them"
+        yield Finding("IgnoredNodes", WARNING, where, lacking, message)
