@@ -80,5 +80,10 @@ def levels_of(keys: Iterable[str], *, where: str) -> dict[str, str]:
         if key in found:
             raise invalid(where, "levels", key, "each label once")
         found[key] = level_of(key)
-    names = list(found.values())
-    return {key: key if names.count(name) > 1 else name for key, name in found.items()}
+    return apart(found)
+
+
+def apart(levels: Mapping[str, str]) -> dict[str, str]:
+    """{key: level} where no two keys give one level: those that do keep their whole keys."""
+    names = list(levels.values())
+    return {key: key if names.count(name) > 1 else name for key, name in levels.items()}

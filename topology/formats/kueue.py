@@ -38,26 +38,36 @@ def read(documents: Sequence[object], *, name: str = "objects", source: str = KU
     found = [one for one in values.objects(documents) if _is_topology(one, source)]
     if not found:
         raise invalid(name, "file", f"{len(documents)} documents", f"a {_KIND} of {_VERSIONS[source][0]}")
-    named = {values.name_of(one, kind=_KIND): one for one in found}
+    where, first = only_one(found, _KIND, findings)
+    listed = [key for key in _levels(first, source, where) if key != HOSTNAME]
+    nodes = node_labels(documents, findings)
+    return of_keys(keys.levels_of(listed, where=where), nodes, source=source, where=where, findings=findings)
+
+
+def only_one(
+    found: Iterable[Mapping[str, Any]], kind: str, findings: list[Finding]
+) -> tuple[str, Mapping[str, Any]]:
+    """The place and the object that is first by name; that there are others is a finding."""
+    named = {values.name_of(one, kind=kind): one for one in found}
     first, *others = natural(named)
     if others:
-        message = f"{len(named)} topologies; {first} is read, import each of the others by itself"
-        findings.append(Finding("SeveralTopologies", WARNING, f"{_KIND}/{first}", tuple(others), message))
-    listed = _levels(named[first], source, f"{_KIND}/{first}")
-    nodes = node_labels(documents, findings)
-    return of_keys(listed, nodes, source=source, where=f"{_KIND}/{first}", findings=findings)
+        message = f"{len(named)} of them; {first} is read, import each of the others by itself"
+        findings.append(Finding("SeveralTopologies", WARNING, f"{kind}/{first}", tuple(others), message))
+    return f"{kind}/{first}", named[first]
 
 
 def of_keys(
-    listed: Sequence[str],
+    levels: Mapping[str, str],
     nodes: Mapping[str, Mapping[str, str]],
     *,
     source: str,
     where: str,
     findings: Iterable[Finding] = (),
 ) -> Reading:
-    """Levels by label keys, coarse to fine, over nodes with labels; the host name is the node itself."""
-    levels = keys.levels_of([key for key in listed if key != HOSTNAME], where=where)
+    """Levels as {label key: level}, coarse to fine, over nodes with labels.
+
+    NVLink domains become partitions, listed or only on the nodes.
+    """
     nested = {key: level for key, level in levels.items() if level not in (NVLINK, NVLINK_SUB)}
     parts = {key: level for key, level in levels.items() if key not in nested}
     for part, known in ((NVLINK, keys.NVLINK_KEYS), (NVLINK_SUB, keys.SUB_KEYS)):
@@ -69,7 +79,7 @@ def of_keys(
         node: {level: labels[key] for key, level in named.items() if labels.get(key)}
         for node, labels in nodes.items()
     }
-    told = [*findings, *_uncovered(paths, nested, where)]
+    told = [*findings, *_uncovered(paths, nested, source=source, where=where)]
     if not nodes:
         message = "no Node objects beside it, so the levels are known and no node is"
         told.append(Finding("NoNodes", WARNING, where, (), message))
@@ -119,10 +129,12 @@ def _levels(document: Mapping[str, Any], source: str, where: str) -> list[str]:
 
 
 def _uncovered(
-    paths: Mapping[str, Mapping[str, str]], nested: Mapping[str, str], where: str
+    paths: Mapping[str, Mapping[str, str]], nested: Mapping[str, str], *, source: str, where: str
 ) -> Iterable[Finding]:
-    """Nodes that Kueue would ignore, since they lack one of the levels."""
+    """Nodes that the source's scheduler would ignore, since they lack one of the levels."""
     lacking = natural(node for node, path in paths.items() if not set(nested.values()) <= set(path))
     if lacking:
-        message = f"{len(lacking)} of {len(paths)} nodes lack a level's label: Kueue places nothing on them"
+        message = (
+            f"{len(lacking)} of {len(paths)} nodes lack a level's label: {source} places no such gang there"
+        )
         yield Finding("IgnoredNodes", WARNING, where, lacking, message)

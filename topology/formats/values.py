@@ -9,7 +9,9 @@ from typing import Any
 from topology.reading import invalid
 
 LONGEST_LABEL = 63
+LONGEST_NAME = 253
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
@@ -112,6 +114,14 @@ def _age(version: str) -> tuple[int, int, int]:
     return int(found[1]), {"alpha": 0, "beta": 1, None: 2}[found[2]], int(found[3] or 0)
 
 
+def object_name(name: str) -> str:
+    """A domain's name as an object's name: itself where it may be one, else made plain, with its hash."""
+    if len(name) <= LONGEST_NAME and _OBJECT_NAME.fullmatch(name):
+        return name
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    return f"{plain or 'domain'}-{_hash(name)}"
+
+
 def label_value(name: str) -> str:
     """A domain's name as a label value: itself where it may be one, else x and its 64-bit FNV-1a hash in hex.
 
@@ -119,7 +129,12 @@ def label_value(name: str) -> str:
     """
     if len(name) <= LONGEST_LABEL and _LABEL_VALUE.fullmatch(name):
         return name
+    return f"x{_hash(name)}"
+
+
+def _hash(name: str) -> str:
+    """The 64-bit FNV-1a hash in hex."""
     value = _FNV_OFFSET
     for byte in name.encode("utf-8", "surrogatepass"):
         value = (value ^ byte) * _FNV_PRIME % (1 << 64)
-    return f"x{value:x}"
+    return f"{value:x}"

@@ -108,7 +108,7 @@ def block(switch: str, nodes: str, domain: str = "") -> dict[str, Any]:
         ({"switches": {"a": {"switches": ["l"]}, "b": {"switches": ["l"]}}, "blocks": [block("l", "n1")]},
          "TwoParents", ("a", "b", "l")),
         ({"switches": {}, "blocks": [block("l", "n1"), block("m", "n1")]}, "NodeTwice", ("l", "m", "n1")),
-        ({"switches": {}, "blocks": [block("l", "n", "x"), block("l", "n", "y")]}, "NodeTwice", ("n", "x", "y")),
+        ({"switches": {}, "blocks": [block("l", "n", "x"), block("l", "n", "y")]}, "NodeTwice", tuple("nxy")),
         ({"switches": {"l": {"labels": {"a": "b"}}}, "blocks": [block("l", "n1")]}, "LabelLeftOut", ("l",)),
         ({"switches": {"s": {"switches": ["l", "m"]}}, "blocks": [block("l", "n1")]}, "EmptySwitch", ("m",)),
         ({"instances": [{"id": "a"}, {"id": "a", "network_layers": ["l"]}]}, "DuplicateNode", ("a",)),
