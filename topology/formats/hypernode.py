@@ -47,7 +47,12 @@ def read(documents: Sequence[object], *, name: str = "objects") -> Reading:
     Raises InvalidSource.
     """
     findings: list[Finding] = []
-    listed = {values.name_of(one, kind=_KIND): one for one in values.objects(documents) if _is_hypernode(one)}
+    listed: dict[str, Mapping[str, Any]] = {}
+    for one in filter(_is_hypernode, values.objects(documents)):
+        title = values.name_of(one, kind=_KIND)
+        if listed.setdefault(title, one) is not one:
+            message = f"{title} is there twice; the first one counts"
+            findings.append(Finding("DuplicateSwitch", ERROR, f"{_KIND}/{title}", (title,), message))
     if not listed:
         raise invalid(name, "file", f"{len(documents)} documents", f"objects of kind {_KIND}")
     nodes = node_labels(documents, findings)

@@ -8,7 +8,7 @@ from typing import Any
 from topology.formats import keys, values
 from topology.formats.labels import node_labels, node_objects
 from topology.formats.outline import Written, nested_levels
-from topology.reading import NVLINK_SUB, WARNING, Finding, Reading, invalid, label_key, natural
+from topology.reading import ERROR, NVLINK_SUB, WARNING, Finding, Reading, invalid, label_key, natural
 from topology.spec import HOSTNAME, NVLINK
 
 KUEUE, KAI = "kueue", "kai"
@@ -45,11 +45,16 @@ def read(documents: Sequence[object], *, name: str = "objects", source: str = KU
 
 
 def only_one(
-    found: Iterable[Mapping[str, Any]], kind: str, findings: list[Finding]
+    found: Sequence[Mapping[str, Any]], kind: str, findings: list[Finding]
 ) -> tuple[str, Mapping[str, Any]]:
     """The place and the object that is first by name; that there are others is a finding."""
-    named = {values.name_of(one, kind=kind): one for one in found}
+    named: dict[str, Mapping[str, Any]] = {}
+    for one in found:
+        named.setdefault(values.name_of(one, kind=kind), one)
     first, *others = natural(named)
+    if len(named) < len(found):
+        message = f"{len(found) - len(named)} of them have a name that another has; the first one counts"
+        findings.append(Finding("DuplicateName", ERROR, f"{kind}/{first}", natural(named), message))
     if others:
         message = f"{len(named)} of them; {first} is read, import each of the others by itself"
         findings.append(Finding("SeveralTopologies", WARNING, f"{kind}/{first}", tuple(others), message))

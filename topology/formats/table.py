@@ -6,7 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from topology.formats import kueue, labels, slurm, slurm_write, slurm_yaml, topograph, values
+from topology.formats import (
+    graphml,
+    grove,
+    hypernode,
+    koordinator,
+    kueue,
+    labels,
+    slurm,
+    slurm_write,
+    slurm_yaml,
+    topograph,
+    values,
+)
 from topology.formats.kueue import KAI, KUEUE
 from topology.formats.outline import Written
 from topology.reading import Reading, invalid
@@ -38,13 +50,19 @@ def _read_single(documents: Sequence[object], *, name: str) -> Reading:
     return topograph.read(_single(documents), name=name)
 
 
-TEXTS = (TextFormat("slurm", slurm.looks, slurm.read),)
+TEXTS = (
+    TextFormat("slurm", slurm.looks, slurm.read),
+    TextFormat("graphml", graphml.looks, graphml.read),
+)
 
 DOCUMENTS = (
     DocumentFormat("slurm", slurm_yaml.looks, slurm_yaml.read),
     DocumentFormat("topograph", lambda documents: topograph.looks(_single(documents)), _read_single),
     DocumentFormat(KUEUE, kueue.looks, kueue.read),
     DocumentFormat(KAI, partial(kueue.looks, source=KAI), partial(kueue.read, source=KAI)),
+    DocumentFormat("hypernode", hypernode.looks, hypernode.read),
+    DocumentFormat("koordinator", koordinator.looks, koordinator.read),
+    DocumentFormat("grove", grove.looks, grove.read),
     DocumentFormat("labels", labels.looks, labels.read),
 )
 """In the order in which they are tried: labels last, since nodes come along with many objects."""
@@ -53,8 +71,10 @@ WRITERS: Mapping[str, Callable[[Reading], Written]] = {
     "labels": labels.write,
     KUEUE: kueue.write,
     KAI: partial(kueue.write, source=KAI),
+    "hypernode": hypernode.write,
     "slurm": slurm_write.write,
     "topograph": topograph.write,
+    "graphml": graphml.write,
 }
 
 
