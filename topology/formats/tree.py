@@ -137,7 +137,7 @@ def _compare_tiers(known: Mapping[str, Switch], tree: Tree) -> None:
     """Say where a child does not lie one tier below its parent; it goes when it lies no lower at all."""
     for child, parent in list(tree.parent.items()):
         gap = tree.tier[parent] - tree.tier[child]
-        names = (child, parent)
+        names = natural((child, parent))
         where = known[parent].where
         if gap <= 0:
             del tree.parent[child]
