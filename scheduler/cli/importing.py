@@ -43,7 +43,7 @@ def convert(files: Sequence[str], *, source: str | None, target: str, output: st
     _check("--to", target, tuple(WRITERS))
     _check("--from", source, table.names())
     try:
-        reading = read(files, source=source)
+        reading, _ = read(files, source=source)
         written = WRITERS[target](reading)
     except InvalidTopology as error:
         complain(clean(str(error)))
@@ -60,12 +60,12 @@ def convert(files: Sequence[str], *, source: str | None, target: str, output: st
     return BAD_INPUT if any(one.severity == ERROR for one in findings) else YES
 
 
-def read(files: Sequence[str], *, source: str | None = None) -> Reading:
-    """Files of any formats as one reading; what an earlier file says counts before a later one.
+def read(files: Sequence[str], *, source: str | None = None) -> tuple[Reading, Sequence[object]]:
+    """Files of any formats as one reading, and the Kubernetes objects among them.
 
-    Kubernetes objects of several files are read together, so that a Topology
-    may stand in one file and the nodes in another. Raises InvalidTopology and
-    InvalidInput.
+    What an earlier file says counts before a later one; objects of several
+    files are read together, and last, so that a Topology may stand in one file
+    and the nodes in another. Raises InvalidTopology and InvalidInput.
     """
     readings: list[Reading] = []
     objects: list[Any] = []
@@ -83,7 +83,7 @@ def read(files: Sequence[str], *, source: str | None = None) -> Reading:
             readings.append(table.read_documents(documents, name=name, stated=source))
     if objects:
         readings.append(table.read_documents(objects, name=" + ".join(places), stated=source))
-    return merge(readings)
+    return merge(readings), objects
 
 
 def tell(findings: Iterable[Finding]) -> None:

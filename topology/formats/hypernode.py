@@ -75,6 +75,11 @@ def read(documents: Sequence[object], *, name: str = "objects") -> Reading:
         findings.append(Finding("NodeInNoDomain", WARNING, name, homeless, message))
     paths |= {node: {} for node in homeless}
     levels = [names[level] for level in grown.levels]
+    for key, part in keys.links(nodes.values()).items():
+        if part not in levels:
+            levels.append(part)
+            for node in nodes:
+                paths[node] |= {part: nodes[node][key]} if nodes[node].get(key) else {}
     parts = tuple(level for level in levels if level in (NVLINK, NVLINK_SUB))
     return Reading(
         SOURCE,

@@ -26,8 +26,10 @@ TEST_SUB_DOMAIN = "accelerator.topology.test/sub-domain"
 EARLY_ACCELERATOR = "accelerated.topology.nvidia.com/level-0"
 """Keys by which topograph's models name NVLink domains, besides those on nodes."""
 
-NVLINK_KEYS = (*sorted(nvlink.KEYS), TEST_ACCELERATOR, EARLY_ACCELERATOR)
+NVLINK_KEYS = (nvlink.CLIQUE, *sorted(nvlink.KEYS - {nvlink.CLIQUE}), TEST_ACCELERATOR, EARLY_ACCELERATOR)
 SUB_KEYS = (topograph.SUB_DOMAIN, TEST_SUB_DOMAIN)
+
+_LINKS = {**dict.fromkeys(NVLINK_KEYS, NVLINK), **dict.fromkeys(SUB_KEYS, NVLINK_SUB)}
 
 _TIER = re.compile(r"fabric\.topograph\.run/tier-([0-9]{1,2})")
 _NOT_PLAIN = re.compile(r"[^a-z0-9]+")
@@ -44,8 +46,7 @@ def _families(families: Iterable[Family]) -> dict[str, str]:
 
 _LEVELS: Mapping[str, str] = {
     **_families(_FAMILIES),
-    **dict.fromkeys(NVLINK_KEYS, NVLINK),
-    **dict.fromkeys(SUB_KEYS, NVLINK_SUB),
+    **_LINKS,
 }
 
 
@@ -81,6 +82,16 @@ def levels_of(keys: Iterable[str], *, where: str) -> dict[str, str]:
             raise invalid(where, "levels", key, "each label once")
         found[key] = level_of(key)
     return apart(found)
+
+
+def links(labels_per_node: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """{label key: partition} of the NVLink labels that any node carries; the first known key of each."""
+    carried = {key for labels in labels_per_node for key in _LINKS if labels.get(key)}
+    found: dict[str, str] = {}
+    for key, part in _LINKS.items():
+        if key in carried and part not in found.values():
+            found[key] = part
+    return found
 
 
 def apart(levels: Mapping[str, str]) -> dict[str, str]:

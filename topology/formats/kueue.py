@@ -75,10 +75,9 @@ def of_keys(
     """
     nested = {key: level for key, level in levels.items() if level not in (NVLINK, NVLINK_SUB)}
     parts = {key: level for key, level in levels.items() if key not in nested}
-    for part, known in ((NVLINK, keys.NVLINK_KEYS), (NVLINK_SUB, keys.SUB_KEYS)):
-        carried = [key for key in known if any(labels.get(key) for labels in nodes.values())]
-        if part not in parts.values() and carried:
-            parts[carried[0]] = part
+    for key, part in keys.links(nodes.values()).items():
+        if part not in parts.values():
+            parts[key] = part
     named = {**nested, **parts}
     paths = {
         node: {level: labels[key] for key, level in named.items() if labels.get(key)}

@@ -9,7 +9,7 @@ from topology.detect import detect
 from topology.formats import values
 from topology.formats.outline import Written
 from topology.reading import ERROR, NOTE, Finding, Reading, invalid, labels_of, natural
-from topology.spec import HOSTNAME
+from topology.spec import HOSTNAME, FabricSpec
 
 SOURCE = "labels"
 
@@ -34,9 +34,11 @@ def read(documents: Sequence[object], *, name: str = "labels") -> Reading:
     return of_labels(nodes, findings=findings)
 
 
-def of_labels(nodes: NodeLabels, *, findings: Sequence[Finding] = ()) -> Reading:
-    """The reading of labels per node, by detection."""
-    spec = detect(nodes[node] for node in natural(nodes))
+def of_labels(
+    nodes: NodeLabels, *, findings: Sequence[Finding] = (), spec: FabricSpec | None = None
+) -> Reading:
+    """The reading of labels per node, by a specification, or else by detection."""
+    spec = spec or detect(nodes[node] for node in natural(nodes))
     keys = {level.name: level.label for level in (*spec.levels, *spec.partitions)}
     paths = {
         node: {name: labels[key] for name, key in keys.items() if labels.get(key)}
