@@ -15,6 +15,9 @@ from topology.synthetic import GPU_COUNT, PRODUCT
 
 REPLICAS = "nvidia.com/gpu.replicas"
 
+_SLICED = "nvidia.com/mig-"
+"""Labels of nodes whose GPUs are cut into slices: they offer those, and no whole GPU."""
+
 _ADMINISTRATIVE = ("region", "zone")
 _PLACES = ("block", "rack")
 _USUALLY_SEVERAL = 4
@@ -55,10 +58,10 @@ def lint(reading: Reading, facts: Mapping[str, NodeFacts] | None = None) -> Repo
     known = facts or {}
     checks: Iterable[Iterable[Finding]] = (
         reading.findings,
-        _emptiness(reading),
+        _emptiness(reading, known),
         _contradictions(reading),
         _own_partitions(reading),
-        _missing(reading),
+        _missing(reading, known),
         _split_links(reading),
         _lonely(reading),
         _mixed_products(reading, known),
@@ -97,23 +100,37 @@ def _domains(reading: Reading, level: str) -> dict[tuple[str, ...], list[str]]:
     return found
 
 
-def _emptiness(reading: Reading) -> Iterator[Finding]:
+def _emptiness(reading: Reading, facts: Mapping[str, NodeFacts]) -> Iterator[Finding]:
+    """Nodes of which nothing is known; those that are known to have no GPU need not be anywhere."""
     if not reading.levels and not any(part != NVLINK for part in reading.partitions) and reading.nodes:
         message = "nothing says which switch, block or rack any node is in"
         yield Finding("NoLevels", WARNING, reading.source, natural(reading.nodes), message)
-    homeless = natural(node for node, path in reading.nodes.items() if not path)
-    if homeless and len(homeless) < len(reading.nodes):
-        message = f"{len(homeless)} of {len(reading.nodes)} nodes have no place at any level"
-        yield Finding("NoPlace", WARNING, reading.source, homeless, message)
+        return
+    homeless = [node for node, path in reading.nodes.items() if not path]
+    for severity, words, nodes in (
+        (WARNING, "", [node for node in homeless if not _without_gpus(node, facts)]),
+        (NOTE, " without GPUs", [node for node in homeless if _without_gpus(node, facts)]),
+    ):
+        if nodes:
+            message = f"{len(nodes)} of {len(reading.nodes)} nodes{words} have no place at any level"
+            yield Finding("NoPlace", severity, reading.source, natural(nodes), message)
 
 
-def _missing(reading: Reading) -> Iterator[Finding]:
+def _missing(reading: Reading, facts: Mapping[str, NodeFacts]) -> Iterator[Finding]:
     """Per level the nodes that are somewhere but not there; NVLink domains may lack by right."""
     for level in reading.levels:
-        lacking = natural(node for node, path in reading.nodes.items() if path and not path.get(level))
+        lacking = natural(
+            node
+            for node, path in reading.nodes.items()
+            if path and not path.get(level) and not _without_gpus(node, facts)
+        )
         if lacking:
             message = f"{len(lacking)} of {len(reading.nodes)} nodes have no {level}"
             yield Finding("MissingLevel", WARNING, f"{reading.source} {level}", lacking, message)
+
+
+def _without_gpus(node: str, facts: Mapping[str, NodeFacts]) -> bool:
+    return node in facts and facts[node].gpus == 0 and GPU_COUNT not in facts[node].labels
 
 
 def _contradictions(reading: Reading) -> Iterator[Finding]:
@@ -248,6 +265,8 @@ def _gpu_counts(facts: Mapping[str, NodeFacts]) -> Iterator[Finding]:
         replicas = _number(one.labels.get(REPLICAS)) or 1
         if replicas > 1:
             shared.append(node)
+        if any(key.startswith(_SLICED) for key in one.labels):
+            continue
         labelled = _number(one.labels.get(GPU_COUNT))
         if one.gpus is not None and labelled is not None and one.gpus != labelled * replicas:
             unlike[f"offer {one.gpus} GPUs where label {GPU_COUNT} says {labelled * replicas}"].append(node)

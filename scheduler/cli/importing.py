@@ -24,7 +24,10 @@ _NAMED = 8
 _UNCLEAR = re.compile(r"[-+.0-9~]|(?i:true|false|yes|no|on|off|null|y|n)$")
 
 
-class _Dumper(yaml.SafeDumper):
+_SafeDumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_SafeDumper):  # type: ignore[misc, valid-type]  # the fast one where it is built in
     """YAML that every parser reads alike: what could be a number or a truth value stands in quotes."""
 
     def ignore_aliases(self, data: Any) -> bool:

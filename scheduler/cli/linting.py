@@ -88,12 +88,13 @@ def _of_files(files: Sequence[str], form: str | None) -> tuple[Reading, Mapping[
 
 
 def _gpus(node: Mapping[str, Any]) -> int | None:
-    """GPU capacity of a Node object; None where it has no status or none that can be read."""
+    """The GPUs that a Node object offers; None where it has no status or none that can be read."""
     status = node.get("status")
-    capacity = status.get("capacity") if isinstance(status, Mapping) else None
-    if not isinstance(capacity, Mapping):
+    given = (status.get(key) for key in ("allocatable", "capacity")) if isinstance(status, Mapping) else ()
+    offered = next((one for one in given if isinstance(one, Mapping)), None)
+    if offered is None:
         return None
-    counts = [str(count) for name, count in capacity.items() if is_gpu(str(name))]
+    counts = [str(count) for name, count in offered.items() if is_gpu(str(name))]
     return sum(map(int, counts)) if all(one.isascii() and one.isdecimal() for one in counts) else None
 
 

@@ -8,7 +8,17 @@ from typing import Any
 from topology.detect import detect
 from topology.formats import values
 from topology.formats.outline import Written
-from topology.reading import ERROR, NOTE, Finding, Reading, invalid, labels_of, natural
+from topology.reading import (
+    ERROR,
+    NOTE,
+    OWN_PREFIX,
+    Finding,
+    Reading,
+    invalid,
+    label_value,
+    labels_of,
+    natural,
+)
 from topology.spec import HOSTNAME, FabricSpec
 
 SOURCE = "labels"
@@ -37,17 +47,25 @@ def read(documents: Sequence[object], *, name: str = "labels") -> Reading:
 def of_labels(
     nodes: NodeLabels, *, findings: Sequence[Finding] = (), spec: FabricSpec | None = None
 ) -> Reading:
-    """The reading of labels per node, by a specification, or else by detection."""
+    """The reading of labels per node, by a specification, or else by detection.
+
+    Levels under our own prefix that detection does not know are partitions.
+    """
     spec = spec or detect(nodes[node] for node in natural(nodes))
     keys = {level.name: level.label for level in (*spec.levels, *spec.partitions)}
+    own = {
+        key.removeprefix(OWN_PREFIX): key
+        for key in natural(key for labels in nodes.values() for key in labels if key.startswith(OWN_PREFIX))
+        if key not in keys.values()
+    }
+    keys = own | keys
     paths = {
         node: {name: labels[key] for name, key in keys.items() if labels.get(key)}
         for node, labels in nodes.items()
     }
     used = {name for path in paths.values() for name in path}
-    levels, partitions = (
-        tuple(level.name for level in specs if level.name in used) for specs in (spec.levels, spec.partitions)
-    )
+    levels = tuple(level.name for level in spec.levels if level.name in used)
+    partitions = tuple(name for name in keys if name in used and name not in levels)
     return Reading(SOURCE, levels, partitions, paths, tuple(findings))
 
 
@@ -98,7 +116,7 @@ def _patches(reading: Reading) -> tuple[list[tuple[str, dict[str, str]]], tuple[
     hashed: set[str] = set()
     patches = []
     for node, labels in labels_of(reading):
-        written = {key: values.label_value(name) for key, name in labels.items()}
+        written = {key: label_value(name) for key, name in labels.items()}
         hashed.update(name for key, name in labels.items() if written[key] != name)
         patches.append((node, written))
     if not hashed:

@@ -14,7 +14,7 @@ from topology.formats.outline import (
     outline,
     switch_levels,
 )
-from topology.reading import Finding, Reading, natural
+from topology.reading import NOTE, Finding, Reading, invalid, natural
 from topology.spec import NVLINK
 
 _TARGET = "slurm"
@@ -39,6 +39,8 @@ def write(reading: Reading) -> Written:
     findings = (*findings, *lost, *unlinked)
     sizes = _sizes(blocks, higher)
     if tree and blocks:
+        message = "a tree and blocks together need topology.yaml, which Slurm reads from 25.05 on"
+        findings = (*findings, Finding("TopologyYaml", NOTE, _TARGET, (), message))
         return Written(_yaml(tree, blocks, sizes), findings)
     lines = [_switch_line(entry) for entry in tree]
     lines += [f"BlockName={name} Nodes={nodes}" for name, nodes, _ in blocks]
@@ -63,9 +65,9 @@ def _switches(drawn: Outline, lowest: str) -> list[dict[str, str]]:
     for branch in reversed(drawn.branches):
         children = [name for name in branch.children if name in kept]
         if branch.level == lowest and branch.nodes:
-            found.append({"switch": branch.name, "nodes": compress(branch.nodes)})
+            found.append({"switch": _plain(branch.name), "nodes": compress(branch.nodes)})
         elif children:
-            found.append({"switch": branch.name, "children": compress(children)})
+            found.append({"switch": _plain(branch.name), "children": compress(children)})
         else:
             continue
         kept.add(branch.name)
@@ -78,7 +80,16 @@ def _blocks(reading: Reading) -> tuple[list[tuple[str, str, int]], tuple[Finding
     for node in natural(reading.nodes):
         members[reading.nodes[node].get(NVLINK, "")].append(node)
     lost = nodes_left_out(members.pop("", []), target=f"{_TARGET} blocks", why="they have no NVLink domain")
-    return [(name, compress(members[name]), len(members[name])) for name in _in_order(reading, members)], lost
+    return [
+        (_plain(name), compress(members[name]), len(members[name])) for name in _in_order(reading, members)
+    ], lost
+
+
+def _plain(name: str) -> str:
+    """The name, where a line of Slurm's files can hold it. Raises InvalidSource."""
+    if "#" in name or "\\" in name:
+        raise invalid(_TARGET, "name", name, "a name without # and backslash")
+    return compress([name])
 
 
 def _in_order(reading: Reading, members: dict[str, list[str]]) -> list[str]:

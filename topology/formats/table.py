@@ -21,6 +21,7 @@ from topology.formats import (
 )
 from topology.formats.kueue import KAI, KUEUE
 from topology.formats.outline import Written
+from topology.merge import merge
 from topology.reading import Reading, invalid
 
 
@@ -94,11 +95,16 @@ def text_format(text: str, *, stated: str | None) -> TextFormat | None:
 
 
 def read_documents(documents: Sequence[object], *, name: str, stated: str | None) -> Reading:
-    """Read parsed documents in the stated format, or in the one that they look like. Raises InvalidSource."""
+    """Read parsed documents in the stated format, or in all that they look like. Raises InvalidSource.
+
+    Objects of several schedulers are all read, the first in the table goes
+    before the others; plain node labels count where there is nothing else.
+    """
     fitting = [one for one in DOCUMENTS if stated in (None, one.name)]
     looking = [one for one in fitting if one.looks(documents)]
-    if looking:
-        return looking[0].read(documents, name=name)
+    apart = [one for one in looking if one.name != "labels"] or looking
+    if apart:
+        return merge([one.read(documents, name=name) for one in apart])
     if stated is not None and fitting:
         return fitting[0].read(documents, name=name)
     kinds = sorted({values.kind_of(one)[2] for one in documents} - {""})

@@ -52,6 +52,8 @@ def read_model(document: object, *, name: str = "model") -> Reading:
     grown = tree.build(_switches(listed, blocks, name, expander), source=SOURCE)
     found = {node: dict(path) for node, path in grown.paths.items()}
     findings = list(grown.findings)
+    for key in natural(set(whole) - {"switches", "blocks", "nodes"}):
+        findings.append(Finding("KeyLeftOut", NOTE, name, (key,), f"{key} is not read"))
     for switch, nodes, extra in blocks:
         for node in nodes:
             path = found.setdefault(node, {})
@@ -155,8 +157,9 @@ def _settle(
             else:
                 message = f"label {key} of switch {switch} names no level of a fabric; left out"
                 findings.append(Finding("LabelLeftOut", NOTE, where, (switch,), message))
-    for path in found.values():
-        above = [path[level] for level in reversed(grown.levels) if level in path]
+    upwards = grown.levels[::-1]
+    for path in found.values() if placed else ():
+        above = [path[level] for level in upwards if level in path]
         for switch in above:
             for level, value in placed.get(switch, {}).items():
                 path.setdefault(level, value)

@@ -6,13 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from topology.reading import invalid
+from topology.reading import fnv_hash, invalid
 
-LONGEST_LABEL = 63
 LONGEST_NAME = 253
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
 def mapping(value: object, *, where: str, field: str) -> Mapping[str, Any]:
@@ -80,14 +77,18 @@ def kind_of(document: object) -> tuple[str, str, str]:
 
 
 def objects(documents: Sequence[object]) -> Iterator[Mapping[str, Any]]:
-    """The objects among some documents; a List is its items."""
+    """The objects among some documents. A List is its items; those of a NodeList need not say their kind."""
     for document in documents:
         if isinstance(document, Mapping):
+            group, version, kind = kind_of(document)
             inside = document.get("items")
-            if not kind_of(document)[2].endswith("List"):
+            if not kind.endswith("List"):
                 yield document
             elif isinstance(inside, list | tuple):
-                yield from (one for one in inside if isinstance(one, Mapping))
+                typed = (
+                    {"kind": kind[:-4], "apiVersion": f"{group}/{version}".strip("/")} if kind[:-4] else {}
+                )
+                yield from ({**typed, **one} for one in inside if isinstance(one, Mapping))
 
 
 def name_of(document: Mapping[str, Any], *, kind: str) -> str:
@@ -119,22 +120,4 @@ def object_name(name: str) -> str:
     if len(name) <= LONGEST_NAME and _OBJECT_NAME.fullmatch(name):
         return name
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
-    return f"{plain or 'domain'}-{_hash(name)}"
-
-
-def label_value(name: str) -> str:
-    """A domain's name as a label value: itself where it may be one, else x and its 64-bit FNV-1a hash in hex.
-
-    The same as topograph does with values above 63 characters.
-    """
-    if len(name) <= LONGEST_LABEL and _LABEL_VALUE.fullmatch(name):
-        return name
-    return f"x{_hash(name)}"
-
-
-def _hash(name: str) -> str:
-    """The 64-bit FNV-1a hash in hex."""
-    value = _FNV_OFFSET
-    for byte in name.encode("utf-8", "surrogatepass"):
-        value = (value ^ byte) * _FNV_PRIME % (1 << 64)
-    return f"{value:x}"
+    return f"{plain or 'domain'}-{fnv_hash(name)}"

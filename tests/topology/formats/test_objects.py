@@ -14,8 +14,8 @@ from tests.topology.formats.helpers import codes, fuzz_values, holed_fabrics, on
 from topology.formats import grove, hypernode, koordinator, kueue, labels, table
 from topology.formats.kueue import KAI
 from topology.formats.pattern import compiled
-from topology.formats.values import label_value, object_name
-from topology.reading import InvalidSource, Reading
+from topology.formats.values import object_name
+from topology.reading import InvalidSource, Reading, label_value
 
 BLOCK, RACK, HOST = (
     "cloud.provider.com/topology-block",
