@@ -113,6 +113,23 @@ def test_each_oddity_is_found(
     assert involved <= set(found[0].names)
 
 
+def test_nodes_without_gpus_need_no_place() -> None:
+    reading = Reading("x", ("leaf",), (), {"n1": {"leaf": "a"}, "n2": {"leaf": "a"}, "control": {}})
+    bare = lint(reading, {"control": NodeFacts({}, 0)})
+    assert [(one.code, one.severity, one.names) for one in bare.findings] == [
+        ("NoPlace", "note", ("control",))
+    ]
+    assert [one.severity for one in lint(reading, {"control": NodeFacts({}, 8)}).findings] == ["warning"]
+
+
+def test_sliced_gpus_are_not_counted() -> None:
+    labels = {PRODUCT: "NVIDIA-H100-80GB-HBM3", GPU_COUNT: "8", "nvidia.com/mig-1g.10gb.count": "56"}
+    reading = Reading("x", ("leaf",), (), {"n1": {"leaf": "a"}})
+    assert lint(reading, {"n1": NodeFacts(labels, 0)}).findings == ()
+    labels.popitem()
+    assert [one.code for one in lint(reading, {"n1": NodeFacts(labels, 0)}).findings] == ["GpuCount"]
+
+
 def test_the_nodes_that_are_most_likely_wrong_are_told() -> None:
     nodes = relabel(HGX, lambda name: name == "hgx-1-1-03", spine="spine-2")
     (finding,) = [

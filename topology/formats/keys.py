@@ -64,7 +64,7 @@ def level_of(key: str) -> str:
 
 def level_of_word(word: str) -> str:
     """The level that a word such as "topology-rack" or "SpineLayer" means; else the word, made plain."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", word).lower()
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", word).lower()
     plain = _NOT_PLAIN.sub("-", spaced).strip("-")
     trimmed = re.sub(r"^(topology|network)-|-(topology-layer|layer|domain|id)$", "", plain)
     usual = {"superspine": "core", "clique": NVLINK, "accelerator": NVLINK, "host": NODE, "hostname": NODE}

@@ -272,6 +272,16 @@ def test_equal_names_in_two_places_are_kept_apart() -> None:
     assert again.findings == ()
 
 
+@pytest.mark.parametrize("name", ["a b", "a#b", "a,b", "a[1]", "a\\"])
+def test_names_that_a_line_cannot_hold(name: str) -> None:
+    for reading in (
+        Reading("x", ("leaf",), (), {"n1": {"leaf": name}}),
+        Reading("x", (), ("nvlink",), {"n1": {"nvlink": name}}),
+    ):
+        with pytest.raises(InvalidSource, match="expected"):
+            slurm_write.write(reading)
+
+
 def test_broken_texts_and_documents_never_crash() -> None:
     assert min(fuzz_texts([TREE, BLOCKS, SCONTROL, SCONTROL_BLOCKS], slurm.read, rounds=1500)) > 100
     assert min(fuzz_values([YAML], slurm_yaml.read, rounds=1500)) > 100

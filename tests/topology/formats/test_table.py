@@ -49,6 +49,29 @@ def test_from_any_format_into_any_other_and_back(reading: Reading, pair: tuple[s
     assert not [one for one in (*once.findings, *twice.findings) if one.severity == "error"]
 
 
+def objects(*kinds: str) -> list[Any]:
+    reading = Reading(
+        "x", ("spine", "leaf"), (), {f"n{at}": {"spine": "s", "leaf": f"l{at}"} for at in range(3)}
+    )
+    return [table.WRITERS[kind](reading).document for kind in kinds]
+
+
+def test_the_objects_of_several_schedulers_are_all_read() -> None:
+    found = table.read_documents(objects("kueue", "hypernode"), name="dump", stated=None)
+    assert (found.source, found.levels, found.findings) == ("kueue+hypernode", ("spine", "leaf"), ())
+    odd = json.loads(json.dumps(objects("kueue", "hypernode")).replace('"name": "l2"', '"name": "other"'))
+    told = table.read_documents(odd, name="dump", stated=None)
+    assert [(one.code, one.names) for one in told.findings] == [("SourcesDisagree", ("n2",))]
+    assert told.nodes["n2"]["leaf"] == "l2"
+
+
+def test_items_of_a_typed_list_need_not_say_their_kind() -> None:
+    items = [{"metadata": {"name": "n1", "labels": {"fabric.topograph.run/tier-0": "l"}}}]
+    listed = {"kind": "NodeList", "apiVersion": "v1", "items": items}
+    found = table.read_documents([listed], name="f", stated=None)
+    assert found.nodes == {"n1": {"leaf": "l"}}
+
+
 def test_every_writable_format_can_be_read() -> None:
     assert set(table.WRITERS) == set(HELD) <= set(table.names())
 
