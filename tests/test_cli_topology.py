@@ -154,6 +154,9 @@ def test_lint_of_a_snapshot_and_of_a_file_agree(snapshot: str) -> None:
         "spine": 1, "leaf": 2, "rack": 2, "nvlink": 2,
     }  # fmt: skip
     assert lint(snapshot) == (0, document)
+    code, told = lint(snapshot, "--snapshot", snapshot)
+    assert code == 2
+    assert "files or a snapshot, not both" in told
 
 
 def test_lint_says_by_exit_code_whether_there_are_errors(tmp_path: Path, snapshot: str) -> None:

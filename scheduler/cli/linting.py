@@ -10,6 +10,7 @@ from scheduler.cli.importing import line_of, read
 from scheduler.cli.output import Format, clean, columns, complain, emit
 from scheduler.cli.sources import Source
 from scheduler.devices import is_gpu
+from scheduler.model import InvalidField, InvalidInput
 from topology.formats.labels import node_labels, of_labels
 from topology.formats.values import kind_of, name_of
 from topology.formats.values import objects as each_object
@@ -22,6 +23,9 @@ SCHEMA = "lockstep.topology-lint/v1"
 
 def check(files: Sequence[str], source: Source, *, form: str | None, output: Format, strict: bool) -> int:
     """Print what is odd about some files, or a cluster where there are none; the exit code."""
+    if files and source.snapshots:
+        given = f"{files[0]} and --snapshot {source.snapshots[0]}"
+        raise InvalidInput(InvalidField("command line", "FILE", given, "files or a snapshot, not both"))
     try:
         reading, facts = _of_files(files, form) if files else _of_cluster(source)
     except InvalidTopology as error:

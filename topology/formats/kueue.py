@@ -8,7 +8,7 @@ from typing import Any
 from topology.formats import keys, values
 from topology.formats.labels import node_labels, node_objects
 from topology.formats.outline import Written, nested_levels
-from topology.reading import ERROR, NVLINK_SUB, WARNING, Finding, Reading, invalid, label_key, natural
+from topology.reading import ERROR, NOTE, NVLINK_SUB, WARNING, Finding, Reading, invalid, label_key, natural
 from topology.spec import HOSTNAME, NVLINK
 
 KUEUE, KAI = "kueue", "kai"
@@ -17,7 +17,7 @@ _VERSIONS = {
     KUEUE: ("kueue.x-k8s.io", ("v1beta2", "v1beta1", "v1alpha1")),
     KAI: ("kai.scheduler", ("v1alpha1",)),
 }
-_KIND = "Topology"
+_KIND, _FLAVOR = "Topology", "ResourceFlavor"
 _MOST_LEVELS = 16
 _NAME = "lockstep"
 
@@ -30,6 +30,8 @@ def looks(documents: Sequence[object], *, source: str = KUEUE) -> bool:
 def read(documents: Sequence[object], *, name: str = "objects", source: str = KUEUE) -> Reading:
     """The levels of the Topology over the Node objects beside it; NVLink labels are a partition.
 
+    Where ResourceFlavors name the Topology, only nodes with the labels of one
+    of them belong to it; the others are named and left out.
     Of several Topologies the first by name counts and the others are findings.
     Raises InvalidSource for an API version that is not known and for levels
     that Kueue itself would refuse.
@@ -41,6 +43,8 @@ def read(documents: Sequence[object], *, name: str = "objects", source: str = KU
     where, first = only_one(found, _KIND, findings)
     listed = [key for key in _levels(first, source, where) if key != HOSTNAME]
     nodes = node_labels(documents, findings)
+    if source == KUEUE:
+        nodes = _flavoured(nodes, documents, where, findings)
     return of_keys(keys.levels_of(listed, where=where), nodes, source=source, where=where, findings=findings)
 
 
@@ -130,6 +134,28 @@ def _levels(document: Mapping[str, Any], source: str, where: str) -> list[str]:
             raise invalid(where, f"{field}.nodeLabel", key, f"{HOSTNAME} as the last level only")
         found.append(key)
     return found
+
+
+def _flavoured(
+    nodes: dict[str, dict[str, str]], documents: Sequence[object], where: str, findings: list[Finding]
+) -> dict[str, dict[str, str]]:
+    """The nodes that any ResourceFlavor of the Topology selects; all where there is no such flavor."""
+    wanted = []
+    for one in values.objects(documents):
+        group, _, kind = values.kind_of(one)
+        if (group, kind) != (_VERSIONS[KUEUE][0], _FLAVOR):
+            continue
+        place = f"{_FLAVOR}/{values.name_of(one, kind=_FLAVOR)}"
+        spec = values.mapping(one.get("spec"), where=place, field="spec")
+        if f"{_KIND}/{spec.get('topologyName')}" == where:
+            wanted.append(values.labels(spec.get("nodeLabels"), where=place, field="spec.nodeLabels").items())
+    kept = {node: labels for node, labels in nodes.items() if any(one <= labels.items() for one in wanted)}
+    others = natural(set(nodes) - set(kept))
+    if not wanted or not others:
+        return nodes
+    message = f"{len(others)} of {len(nodes)} nodes are in none of its {len(wanted)} flavors; left out"
+    findings.append(Finding("NodesOutsideFlavors", NOTE, where, others, message))
+    return kept
 
 
 def _uncovered(

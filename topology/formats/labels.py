@@ -12,6 +12,7 @@ from topology.reading import (
     ERROR,
     NOTE,
     OWN_PREFIX,
+    WARNING,
     Finding,
     Reading,
     invalid,
@@ -141,4 +142,8 @@ def _add(
         message = f"node {name} is there twice; the first one counts"
         findings.append(Finding("DuplicateNode", ERROR, where, (name,), message))
         return
+    long = natural(key for key, value in labels.items() if value and label_value(value) != value)
+    if long:
+        message = f"the values of {', '.join(long)} cannot be label values: at most 63 plain characters"
+        findings.append(Finding("InvalidLabelValue", WARNING, where, (name,), message))
     found[name] = labels

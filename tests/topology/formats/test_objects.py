@@ -119,6 +119,33 @@ def test_of_several_topologies_the_first_by_name_is_read() -> None:
     assert codes(found) == ["SeveralTopologies"]
 
 
+def flavor(name: str, topology_name: str, **marks: str) -> dict[str, Any]:
+    spec = {"topologyName": topology_name, "nodeLabels": marks}
+    return {
+        "apiVersion": "kueue.x-k8s.io/v1beta2",
+        "kind": "ResourceFlavor",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def test_flavors_bound_the_nodes_of_their_topology() -> None:
+    nodes = [*NODES[:3], node("cpu", block="b1", rack="r1", pool="cpu")]
+    gpu = [node(one["metadata"]["name"], pool="gpu", block="b1", rack="r1") for one in nodes[:3]]
+    levels = topology(BLOCK, RACK, HOST, name="t")
+    found = kueue.read([levels, flavor("f", "t", pool="gpu"), *gpu, nodes[3]])
+    assert set(found.nodes) == {"n1", "n2", "n3"}
+    assert [(one.code, one.names) for one in found.findings] == [("NodesOutsideFlavors", ("cpu",))]
+    elsewhere = kueue.read([levels, flavor("f", "other", pool="gpu"), *gpu, nodes[3]])
+    assert (len(elsewhere.nodes), elsewhere.findings) == (4, ())
+
+
+def test_a_value_that_no_label_can_have() -> None:
+    found = labels.read([{"name": "n1", "labels": {RACK: "r" * 64}}, {"name": "n2", "labels": {RACK: "r1"}}])
+    assert [(one.code, one.names) for one in found.findings] == [("InvalidLabelValue", ("n1",))]
+    assert found.nodes["n1"] == {"rack": "r" * 64}
+
+
 def test_volcano() -> None:
     found = hypernode.read([*HYPERS, *NODES])
     assert (found.levels, found.findings) == (("spine", "leaf"), ())
