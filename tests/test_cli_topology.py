@@ -190,3 +190,4 @@ def test_lint_of_a_slurm_file_with_a_loop(tmp_path: Path) -> None:
     assert (finding["code"], finding["names"]) == ("Cycle", ["a", "b"])
     assert finding["where"].endswith("topology.conf:1")
     assert lint("/does/not/exist")[0] == 2
+    assert "--from is 'visio'" in lint(str(file), "--from", "visio")[1]

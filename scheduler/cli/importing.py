@@ -44,7 +44,6 @@ _Dumper.add_representer(str, _represent_text)
 def convert(files: Sequence[str], *, source: str | None, target: str, output: str | None) -> int:
     """Read the files as one fabric and write it; findings go to standard error. The exit code."""
     _check("--to", target, tuple(WRITERS))
-    _check("--from", source, table.names())
     try:
         reading, _ = read(files, source=source)
         written = WRITERS[target](reading)
@@ -70,6 +69,7 @@ def read(files: Sequence[str], *, source: str | None = None) -> tuple[Reading, S
     files are read together, and last, so that a Topology may stand in one file
     and the nodes in another. Raises InvalidTopology and InvalidInput.
     """
+    _check("--from", source, table.names())
     readings: list[Reading] = []
     objects: list[Any] = []
     places: list[str] = []

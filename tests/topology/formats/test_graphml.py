@@ -74,6 +74,16 @@ def test_contradictions(edges: list[tuple[str, str]], code: str) -> None:
     assert code in codes(graphml.read(drawn(*edges)))
 
 
+def test_a_node_in_two_domains_of_a_partition() -> None:
+    reading = Reading("x", (), ("nvlink",), {"n1": {"nvlink": "v"}, "n2": {"nvlink": "w"}})
+    doubled = text_of(reading).replace(
+        "</graph>", '<edge source="partition:nvlink:w" target="node:n1"/></graph>'
+    )
+    found = graphml.read(doubled)
+    assert [(one.code, one.names) for one in found.findings] == [("NodeTwice", ("n1", "v", "w"))]
+    assert found.nodes["n1"] == {"nvlink": "v"}
+
+
 BOMB = """<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>
 <graphml>&b;</graphml>"""
 
