@@ -168,6 +168,57 @@ def topology_draw(
     sys.exit(fabric.draw(source, svg=svg, width=width))
 
 
+@topology_app.command("import")
+def topology_import(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files of any format, folders, or - for standard input."),
+    ],
+    to: Annotated[
+        str, typer.Option("--to", help="labels, kueue, kai, hypernode, slurm, topograph or graphml.")
+    ],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Format to read; told by the content otherwise.")
+    ] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="Write to this file.")] = None,
+) -> None:
+    """Read a fabric from one format, or from several files that add up, and write it in another.
+
+    What contradicts itself, and what the format written cannot hold, is told on standard error.
+    Exit code: 0 fine; 2 bad input, or a source that contradicts itself (what is left of it is written).
+    """
+    from scheduler.cli import importing
+
+    sys.exit(importing.convert(files, source=source, target=to, output=output))
+
+
+@topology_app.command("lint")
+def topology_lint(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE...]", help="Files of any format, instead of a cluster."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Format of the files; told by the content otherwise.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    snapshot: Snapshots = None,
+    output: Output = Format.TABLE,
+    config: ConfigFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """What is odd about the fabric: coverage per level, contradictions, GPUs that do not fit.
+
+    Exit code: 0 no error was found (with --strict: nor a warning); 2 otherwise, and for bad input.
+    """
+    from scheduler.cli import linting
+    from scheduler.cli.sources import Source
+
+    cluster = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
+    sys.exit(linting.check(files or [], cluster, form=source, output=output, strict=strict))
+
+
 @config_app.command("check")
 def config_check(
     file: Annotated[str, typer.Argument(help="The configuration file.")], output: Output = Format.TABLE
