@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, permutations
 from typing import Any
 
-import msgspec
-
 from scheduler import manifests
+from scheduler.files import parse
 from scheduler.ledger import Ledger
 from scheduler.model import (
     Code,
@@ -35,6 +34,9 @@ from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.world import World
 
 Report = dict[str, Any]
+
+REQUEST = "plan request"
+"""What stands for the text of a request in errors."""
 
 MOST_ORDERS = 60
 """How many orders of a batch that does not fit whole are tried."""
@@ -209,13 +211,14 @@ def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> No
 
 
 def answer_request(world: World, body: bytes, limits: Limits, jointly: bool) -> Report:
-    """`POST /v1/plan`: one object, a list of objects, or a List; raises InvalidInput."""
-    try:
-        given = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(InvalidField("plan request", "body", "", f"JSON manifests ({error})")) from error
-    documents = given if isinstance(given, list) else [given]
-    expanded = manifests.workloads(manifests.documents(documents, name="request"))
+    """A plan request: JSON or YAML, one object, several, or a List. `world` is changed.
+
+    Raises InvalidInput, and Abandoned when the limits say so.
+    """
+    documents = parse(REQUEST, body)
+    if not documents:
+        raise InvalidInput(InvalidField(REQUEST, "body", "", "manifests as JSON or YAML"))
+    expanded = manifests.workloads(manifests.documents(documents, name=REQUEST))
     return plan_document(
         world,
         pods=expanded.pods,
