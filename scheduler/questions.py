@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from scheduler.engine.engine import Engine
@@ -43,10 +44,17 @@ class Questions:
     async def plan(self, body: bytes, *, jointly: bool, limits: Limits) -> Report:
         """Where the gangs of a plan request would go now; raises InvalidInput."""
         async with self._turn:
-            world = self._engine.world.clone()
-            return await self._beside(
-                lambda limits: answer_request(world, body, limits, jointly), limits=limits
+            engine = self._engine
+            gangs = engine.gangs.values()
+            answer = partial(
+                answer_request,
+                engine.world.clone(),
+                body,
+                jointly=jointly,
+                running=[pod for gang in gangs for pod in gang.pods.values() if pod.node is not None],
+                owners=engine.owners(),
             )
+            return await self._beside(answer, limits=limits)
 
     async def explained(self, record: GangRecord, refusal: Rejection, *, limits: Limits) -> Report | None:
         """A refusal with what blocks and what would help, worked out when somebody asks and then kept."""
@@ -62,9 +70,7 @@ class Questions:
             except InvalidInput:
                 return record.report
             around = surroundings(world, self._engine.owners(), problem, gang.members[0].shape)
-            told = await self._beside(
-                lambda limits: explain(problem, refusal, around, limits=limits), limits=limits
-            )
+            told = await self._beside(partial(explain, problem, refusal, around), limits=limits)
         report = refused_report(gang, problem, told, time_ms=(record.report or {}).get("time_ms", 0.0))
         self._kept = {key: one for key, one in self._kept.items() if key in self._engine.gangs}
         self._kept[record.key] = state, report
@@ -78,12 +84,12 @@ class Questions:
     def _state(self, record: GangRecord, limits: Limits) -> State:
         return record.version, self._engine.world.ledger.generation, limits.deterministic_s
 
-    async def _beside(self, work: Callable[[Limits], T], *, limits: Limits) -> T:
-        """Work on the thread, which is told when nobody waits for it any more."""
+    async def _beside(self, work: Callable[..., T], *, limits: Limits) -> T:
+        """Work on the thread, under limits that tell it when nobody waits any more."""
         gone = threading.Event()
+        limits = replace(limits, abandoned=gone.is_set)
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, work, replace(limits, abandoned=gone.is_set)
-            )
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, partial(work, limits=limits))
         finally:
             gone.set()

@@ -58,6 +58,7 @@ def plan_document(
     groups: Iterable[PodGroup] = (),
     running: Iterable[Pod] = (),
     faults: Sequence[InvalidField] = (),
+    owners: Mapping[str, tuple[str, str]] | None = None,
     limits: Limits,
     jointly: bool = False,
     evict: bool = False,
@@ -68,14 +69,15 @@ def plan_document(
     With `jointly` all gangs are placed as one batch, whatever their order.
 
     `running` are pods of the cluster that have a node; those of a gang that is asked about
-    are its fixed members. `faults` are objects of the input that could not be read.
+    are its fixed members. `owners`: who runs, by uid, beside those. `faults` are objects of the
+    input that could not be read.
     """
     summary = snapshot_summary(world)
     known = {GangKey(group.namespace, group.name): group for group in groups}
     drafts = _gather(pods, known)
     running = list(running)
     _join_running(drafts, running, known)
-    owners = {pod.uid: owner_of(pod, known) for pod in running}
+    owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
     batch = _plan_batch(world, list(drafts.values()), limits) if jointly and len(drafts) > 1 else None
     if batch is not None:
         return {"schema": SCHEMA, "snapshot": summary, **batch}
@@ -210,20 +212,29 @@ def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> No
             ledger.observe_pod(replace(pods[member.uid], node=NodeName(node)))
 
 
-def answer_request(world: World, body: bytes, limits: Limits, jointly: bool) -> Report:
-    """A plan request: JSON or YAML, one object, several, or a List. `world` is changed.
+def answer_request(
+    world: World,
+    body: bytes,
+    *,
+    jointly: bool,
+    limits: Limits,
+    running: Iterable[Pod] = (),
+    owners: Mapping[str, tuple[str, str]] | None = None,
+) -> Report:
+    """A plan request: JSON or YAML, one object, several, or a List; the rest as for `plan_document`.
 
     Raises InvalidInput, and Abandoned when the limits say so.
     """
-    documents = parse(REQUEST, body)
-    if not documents:
+    if not body.strip():
         raise InvalidInput(InvalidField(REQUEST, "body", "", "manifests as JSON or YAML"))
-    expanded = manifests.workloads(manifests.documents(documents, name=REQUEST))
+    expanded = manifests.workloads(manifests.documents(parse(REQUEST, body), name=REQUEST))
     return plan_document(
         world,
         pods=expanded.pods,
         groups=expanded.pod_groups,
+        running=running,
         faults=expanded.faults,
+        owners=owners,
         limits=limits,
         jointly=jointly,
     )

@@ -1,4 +1,8 @@
-"""Writes the Python stubs of the API: `python -m scheduler.rpc.stubs`, from the root of a checkout."""
+"""Writes the Python stubs of the API: `python -m scheduler.rpc.stubs [ROOT [INTO]]`, by default here.
+
+A process of its own, because the compiler and OR-Tools bring two protobuf libraries that
+do not get on in one.
+"""
 
 from __future__ import annotations
 
@@ -26,5 +30,5 @@ def generate(root: Path, into: Path) -> None:
 
 
 if __name__ == "__main__":
-    here = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-    generate(here, here)
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+    generate(root, Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else root)

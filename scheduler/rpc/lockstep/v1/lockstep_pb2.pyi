@@ -232,12 +232,29 @@ class Shape(_message.Message):
     def __init__(self, pods: _Optional[int] = ..., gpus: _Optional[int] = ..., tp: _Optional[int] = ..., pp: _Optional[int] = ..., dp: _Optional[int] = ..., ep: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., sources: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("name", "pods")
+    __slots__ = ("name", "pods", "tp", "pp", "dp", "ep", "sources")
+    class SourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     PODS_FIELD_NUMBER: _ClassVar[int]
+    TP_FIELD_NUMBER: _ClassVar[int]
+    PP_FIELD_NUMBER: _ClassVar[int]
+    DP_FIELD_NUMBER: _ClassVar[int]
+    EP_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
     name: str
     pods: int
-    def __init__(self, name: _Optional[str] = ..., pods: _Optional[int] = ...) -> None: ...
+    tp: int
+    pp: int
+    dp: int
+    ep: int
+    sources: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., pods: _Optional[int] = ..., tp: _Optional[int] = ..., pp: _Optional[int] = ..., dp: _Optional[int] = ..., ep: _Optional[int] = ..., sources: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class PodPlace(_message.Message):
     __slots__ = ("pod", "node", "rank", "group", "domains")
