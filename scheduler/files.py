@@ -131,7 +131,7 @@ def _bad_json(name: str, data: bytes, error: Exception) -> InvalidField:
 
 def _bad_yaml(name: str, data: bytes, error: Exception) -> InvalidField:
     mark = getattr(error, "problem_mark", None)
-    line = mark.line if mark else 0
+    line = min(mark.line, data.count(b"\n")) if mark else 0
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
     where = f"{name}:{line + 1}" if mark else name
     return InvalidField(where, "file", _line(data, line), f"YAML or JSON ({problem})")

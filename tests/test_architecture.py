@@ -46,10 +46,12 @@ A new module is placed by the longest prefix that is named here.
 ONLY = {
     "scheduler.kube": ("scheduler.model", "scheduler.quantity", "scheduler.workloads.keys"),
     "deploy.local": ("topology.synthetic", "scheduler.manifests"),
+    "deploy.examples": ("scheduler.rpc.lockstep",),
     "deploy": (),
 }
 """Who may use less than what stands above: reading objects knows nothing of deciding, and what
-sets up a cluster goes by the public commands (the demo's pods are those that `plan` expands)."""
+sets up a cluster goes by the public commands (the demo's pods are those that `plan` expands). An
+example shows what anybody can write who has the stubs."""
 
 HOMES = {
     "networkx": ("topology",),

@@ -51,7 +51,7 @@ async def listening(backend: Backend, address: str) -> AsyncIterator[str]:
         interceptors=(_Reading(),), options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS
     )
     watchers, ready = Watchers(backend), _Health(backend)
-    add_LockstepServicer_to_server(Api(backend, watchers), server)  # type: ignore[no-untyped-call]
+    add_LockstepServicer_to_server(Api(backend, watchers), server)
     health_pb2_grpc.add_HealthServicer_to_server(ready, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = _port(server, address)

@@ -138,6 +138,7 @@ def test_gangs_and_each_of_them() -> None:
         several(running)
         for name, state in STATES.items():
             await running.until(f"default/{name}", state)
+        await running.until("other/lone", "reserved")
         answer = document_of(await running.stub.ListGangs(pb.ListGangsRequest()))
         assert answer.pop("version") > 0
         told = await running.get("/v1/gangs")
@@ -166,6 +167,7 @@ def test_topology_and_snapshot() -> None:
     async def test(running: Running) -> None:
         several(running)
         await running.until("default/large", "blocked")
+        await running.until("other/lone", "reserved")
         bare = node("bare")
         bare.labels.clear()
         running.service.observe(NodesSeen((bare,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.rpc.lockstep.v1 import lockstep_pb2 as pb
@@ -121,6 +121,7 @@ REFUSED = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {
