@@ -87,7 +87,7 @@ def test_plan(case: str, form: str) -> None:
 
     async def test(running: Running) -> None:
         answer = await running.stub.Plan(pb.PlanRequest(manifests=sent, jointly=jointly))
-        told = await running.post(f"/v1/plan?jointly={jointly}".lower(), listed)
+        told = await running.post(f"/v1/plan?jointly={jointly}".lower(), sent)
         assert [one["verdict"] for one in told["gangs"]] == verdicts
         assert timeless(document_of(answer)) == timeless(told)
         assert running.service.engine.gangs == {}
