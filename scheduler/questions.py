@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,38 +44,51 @@ class Questions:
 
     async def plan(self, body: bytes, *, jointly: bool, limits: Limits) -> Report:
         """Where the gangs of a plan request would go now; raises InvalidInput."""
-        async with self._turn:
-            engine = self._engine
-            gangs = engine.gangs.values()
-            answer = partial(
+
+        def prepare() -> Callable[..., Report]:
+            gangs = self._engine.gangs.values()
+            return partial(
                 answer_request,
-                engine.world.clone(),
+                self._engine.world.clone(),
                 body,
                 jointly=jointly,
                 running=[pod for gang in gangs for pod in gang.pods.values() if pod.node is not None],
-                owners=engine.owners(),
+                owners=self._engine.owners(),
             )
-            return await self._beside(answer, limits=limits)
+
+        return await self._ask(prepare, limits=limits)
 
     async def explained(self, record: GangRecord, refusal: Rejection, *, limits: Limits) -> Report | None:
         """A refusal with what blocks and what would help, worked out when somebody asks and then kept."""
         if (known := self._known(record, limits)) is not None:
             return known
-        async with self._turn:
-            if (known := self._known(record, limits)) is not None:
-                return known
-            world, state = self._engine.world, self._state(record, limits)
-            try:
-                gang = record.assembled()
-                problem = formulate(gang, world.view(record.key))
-            except InvalidInput:
-                return record.report
-            around = surroundings(world, self._engine.owners(), problem, gang.members[0].shape)
-            told = await self._beside(partial(explain, problem, refusal, around), limits=limits)
-        report = refused_report(gang, problem, told, time_ms=(record.report or {}).get("time_ms", 0.0))
+        try:
+            state, report = await self._ask(
+                partial(self._explanation, record, refusal, limits), limits=limits
+            )
+        except InvalidInput:
+            return record.report
         self._kept = {key: one for key, one in self._kept.items() if key in self._engine.gangs}
         self._kept[record.key] = state, report
         return report
+
+    def _explanation(
+        self, record: GangRecord, refusal: Rejection, limits: Limits
+    ) -> Callable[..., tuple[State, Report]]:
+        """The work of explaining a refusal on the present state; raises InvalidInput."""
+        state, known = self._state(record, limits), self._known(record, limits)
+        if known is not None:
+            return lambda limits: (state, known)
+        world, gang = self._engine.world, record.assembled()
+        problem = formulate(gang, world.view(record.key))
+        around = surroundings(world, self._engine.owners(), problem, gang.members[0].shape)
+        time_ms = (record.report or {}).get("time_ms", 0.0)
+
+        def work(*, limits: Limits) -> tuple[State, Report]:
+            told = explain(problem, refusal, around, limits=limits)
+            return state, refused_report(gang, problem, told, time_ms=time_ms)
+
+        return work
 
     def _known(self, record: GangRecord, limits: Limits) -> Report | None:
         """The explanation that was kept, if nothing has changed since."""
@@ -84,12 +98,26 @@ class Questions:
     def _state(self, record: GangRecord, limits: Limits) -> State:
         return record.version, self._engine.world.ledger.generation, limits.deterministic_s
 
-    async def _beside(self, work: Callable[..., T], *, limits: Limits) -> T:
-        """Work on the thread, under limits that tell it when nobody waits any more."""
-        gone = threading.Event()
-        limits = replace(limits, abandoned=gone.is_set)
+    async def _ask(self, prepare: Callable[[], Callable[..., T]], *, limits: Limits) -> T:
+        """Work on the thread, prepared when it is free, under limits that tell when nobody waits any more.
+
+        The turn ends with the work and not with the asker, so that copies of the cluster do not
+        queue up behind work that is slow to notice.
+        """
+        await self._turn.acquire()
+        gone, loop = threading.Event(), asyncio.get_running_loop()
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, partial(work, limits=limits))
+            work = partial(prepare(), limits=replace(limits, abandoned=gone.is_set))
+            done = self._thread.submit(work)
+        except BaseException:
+            self._turn.release()
+            raise
+        done.add_done_callback(lambda _: self._next_turn(loop))
+        try:
+            return await asyncio.wrap_future(done)
         finally:
             gone.set()
+
+    def _next_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop may have ended first
+            loop.call_soon_threadsafe(self._turn.release)

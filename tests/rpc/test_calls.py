@@ -35,6 +35,7 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[Limits] = []
+        self.notices = True
         self.started, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
         self._place = whatif.place
         monkeypatch.setattr(whatif, "place", self.place)
@@ -43,7 +44,7 @@ class Held:
         self.seen.append(limits)
         self.started.set()
         try:
-            while not self.go.wait(0.002) and not limits.abandoned():
+            while not self.go.wait(0.002) and not (self.notices and limits.abandoned()):
                 pass
             return self._place(problem, limits=limits)
         finally:
@@ -103,6 +104,31 @@ def test_a_cancelled_call_is_abandoned_and_a_waiting_one_gives_up_its_turn(held:
         held.go.set()
         assert [one.gang for one in (await third).gangs] == ["default/d"]
         assert len(held.seen) == 2, "neither b nor c was tried"
+
+    run(test)
+
+
+def test_work_that_is_slow_to_notice_keeps_the_others_waiting_without_a_copy(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.notices = False
+
+    async def test(running: Running) -> None:
+        world, copies = running.service.engine.world, []
+        clone = world.clone
+        monkeypatch.setattr(world, "clone", lambda: copies.append(1) or clone())
+        first = running.stub.Plan(plan(gang("a", 2)))
+        await held.happened(held.started)
+        for _ in range(5):
+            waiting = running.stub.Plan(plan(gang("b", 2)), timeout=0.05)
+            assert (await running.status(waiting))[0] is Code.DEADLINE_EXCEEDED
+        first.cancel()
+        last = running.stub.Plan(plan(gang("c", 2)))
+        await running.still_answers()
+        assert len(copies) == 1
+        held.go.set()
+        assert [one.gang for one in (await last).gangs] == ["default/c"]
+        assert len(copies) == 2
 
     run(test)
 
