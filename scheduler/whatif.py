@@ -35,9 +35,6 @@ from scheduler.world import World
 
 Report = dict[str, Any]
 
-REQUEST = "plan request"
-"""What stands for the text of a request in errors."""
-
 MOST_ORDERS = 60
 """How many orders of a batch that does not fit whole are tried."""
 
@@ -212,6 +209,10 @@ def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> No
             ledger.observe_pod(replace(pods[member.uid], node=NodeName(node)))
 
 
+_REQUEST = "plan request"
+"""What stands for the text of a request in errors."""
+
+
 def answer_request(
     world: World,
     body: bytes,
@@ -226,8 +227,8 @@ def answer_request(
     Raises InvalidInput, and Abandoned when the limits say so.
     """
     if not body.strip():
-        raise InvalidInput(InvalidField(REQUEST, "body", "", "manifests as JSON or YAML"))
-    expanded = manifests.workloads(manifests.documents(parse(REQUEST, body), name=REQUEST))
+        raise InvalidInput(InvalidField(_REQUEST, "body", "", "manifests as JSON or YAML"))
+    expanded = manifests.workloads(manifests.documents(parse(_REQUEST, body), name=_REQUEST))
     return plan_document(
         world,
         pods=expanded.pods,
