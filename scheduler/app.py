@@ -21,6 +21,7 @@ from scheduler.kube import writes
 from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reflector import Reflector
 from scheduler.model import NodeName, PodKey
+from scheduler.rpc import server as rpc
 from scheduler.service import Service
 
 log = logging.getLogger(__name__)
@@ -76,10 +77,14 @@ def _place(slot: Slot, plan: str) -> writes.Place:
 async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
     service = Service(config)
-    async with ApiClient(access) as client, _listening(config, service) as address:
+    async with (
+        ApiClient(access) as client,
+        _listening(config, service) as address,
+        rpc.listening(service, config.service.grpc) as rpc_address,
+    ):
         cluster = LiveCluster(client, service, config=config)
         service.connect(cluster)
-        log.info("listening on %s, reading %s", address, access.url)
+        log.info("listening on %s, gRPC on %s, reading %s", address, rpc_address or "nothing", access.url)
         gc.freeze()  # what is loaded by now lives as long as the process
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

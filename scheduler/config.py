@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from topology.sources.configured import configured
 API_VERSION = "lockstep.scheduling/v1alpha1"
 KIND = "LockstepConfiguration"
 
+_ENDPOINT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceConfig:
@@ -26,6 +29,7 @@ class ServiceConfig:
     `http_timeout_s` must be that of the extender's entry in the scheduler's configuration:
     a Binding is held back at most half of it. `lease_s`: how long a reservation outlives the
     last sign of its gang. `stale_s`: silence of a watch after which nothing new is planned.
+    `grpc`: host:port of the gRPC API, without TLS; empty for none.
     """
 
     address: str = "127.0.0.1"
@@ -35,6 +39,7 @@ class ServiceConfig:
     stale_s: int = 30
     solver_s: int = 10
     writes_in_flight: int = 48
+    grpc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,7 @@ class _Reader:
                 "writes_in_flight",
                 lambda n, w: self.whole(n, w, low=1, high=512, unit="requests, 1 to 512"),
             ),
+            "grpc": ("grpc", self.endpoint),
         }
         if node is None:
             return ServiceConfig()
@@ -204,6 +210,14 @@ class _Reader:
         value = _shown(node)
         if not isinstance(node, yaml.ScalarNode) or not value:
             self.fault(node, where, value, "text, not empty")
+            return None
+        return value
+
+    def endpoint(self, node: yaml.Node, where: str) -> str | None:
+        value = _shown(node)
+        port = _ENDPOINT.fullmatch(value)
+        if port is None or int(port[1]) > 65535:
+            self.fault(node, where, value, "host:port, such as 127.0.0.1:9443 or [::1]:9443")
             return None
         return value
 

@@ -20,6 +20,13 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+_MOST_DEPTH = 100
+"""Levels of nesting that are read; the C loader recurses, and ends the process where its stack ends."""
+
+_MOST_COPIES = 1_000_000
+"""Values that the aliases of a text may stand for; a few lines of aliases of aliases mean billions."""
+
+
 class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one where it is built in
     """YAML as kubectl reads it: a time stamp without quotes is text."""
 
@@ -65,10 +72,37 @@ def parse(name: str, data: bytes) -> list[Any]:
             if name.endswith(".json"):
                 raise InvalidInput(_bad_json(name, data, error)) from error
     try:
+        _check_yaml(name, data)
         return [one for document in yaml.load_all(data, Loader=_Loader) for one in _several(document)]
+    except InvalidInput:
+        raise
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         # PyYAML's own constructors raise ValueError and AttributeError for what a tag says and is not.
         raise InvalidInput(_bad_yaml(name, data, error)) from error
+
+
+def _check_yaml(name: str, data: bytes) -> None:
+    """Raises InvalidInput for YAML that is nested too deep, or small and means something huge."""
+    deepest = data.count(b"[") + data.count(b"{") + 2 * max(map(len, data.splitlines()), default=0)
+    if deepest < _MOST_DEPTH and b"*" not in data:
+        return
+    sizes: dict[str | None, int] = {}  # by anchor: the values that it stands for
+    begun: list[tuple[str | None, int]] = []  # anchor, and the values before it
+    copies = 0
+    for values, event in enumerate(yaml.parse(data, Loader=_SafeLoader)):
+        if isinstance(event, yaml.AliasEvent):
+            copies += sizes.get(event.anchor, 0)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            begun.append((event.anchor, values + copies))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = begun.pop()
+            sizes[anchor] = values + copies - before
+        if len(begun) > _MOST_DEPTH or copies > _MOST_COPIES:
+            line = event.start_mark.line if event.start_mark else 0
+            wanted = f"nesting of at most {_MOST_DEPTH} levels"
+            if copies > _MOST_COPIES:
+                wanted = f"aliases that stand for at most {_MOST_COPIES:,} values"
+            raise InvalidInput(InvalidField(f"{name}:{line + 1}", "file", _line(data, line), wanted))
 
 
 def _several(document: Any) -> list[Any]:
@@ -97,7 +131,7 @@ def _bad_json(name: str, data: bytes, error: Exception) -> InvalidField:
 
 def _bad_yaml(name: str, data: bytes, error: Exception) -> InvalidField:
     mark = getattr(error, "problem_mark", None)
-    line = mark.line if mark else 0
+    line = min(mark.line, data.count(b"\n")) if mark else 0
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
     where = f"{name}:{line + 1}" if mark else name
     return InvalidField(where, "file", _line(data, line), f"YAML or JSON ({problem})")

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Protocol
 
 from scheduler.config import Config
@@ -17,22 +16,18 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
 from scheduler.engine.plans import Request, Slot
 from scheduler.engine.replies import Write
-from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import State
 from scheduler.extender import answers
 from scheduler.extender.binder import Binder, Outcome
 from scheduler.extender.wire import BindArgs
+from scheduler.journal import Journal
 from scheduler.metrics import Metrics
-from scheduler.model import GangKey, InvalidField, InvalidInput, NodeName, PodKey
+from scheduler.model import GangKey, InvalidField, NodeName, PodKey
 from scheduler.placement.batch import BatchAnswer
-from scheduler.placement.explain import explain
-from scheduler.placement.formulate import formulate
 from scheduler.placement.problem import Assignment, Limits, Rejection
-from scheduler.report import refused_report
-from scheduler.show import gang_detail, gang_row, topology_document
-from scheduler.surroundings import surroundings
+from scheduler.questions import Questions
+from scheduler.show import gang_detail, gang_row, snapshot_summary, topology_document
 from scheduler.version import version
-from scheduler.whatif import answer_request
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +59,13 @@ class Service:
         self.engine = Engine(levels=config.levels, lease_s=config.service.lease_s, policies=config.policies)
         self._metrics = metrics or Metrics()
         self._config, self._clock = config, clock
-        self._limits = Limits(deterministic_s=config.service.solver_s)
+        self.limits = Limits(deterministic_s=config.service.solver_s)
         self._solver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
-        self._whatif = ThreadPoolExecutor(max_workers=1, thread_name_prefix="what-if")
+        self._questions = Questions(self.engine)
+        self._journal = Journal(first=time.time_ns() // 1000)
         self._work = asyncio.Event()
         self._writing: dict[GangKey, asyncio.Task[None]] = {}
         self._written: dict[GangKey, str] = {}
-        self._explanations: dict[GangKey, tuple[tuple[int, int], dict[str, Any]]] = {}
         self._cluster: Cluster | None = None
         self._binder: Binder | None = None
 
@@ -117,7 +112,7 @@ class Service:
                 await _first(self._work.wait(), timeout_s=_SWEEP_S)
         finally:
             self._solver.shutdown(wait=False, cancel_futures=True)
-            self._whatif.shutdown(wait=False, cancel_futures=True)
+            self._questions.close()
 
     def _sweep(self) -> None:
         for key in self.engine.expire(self._clock()):
@@ -132,7 +127,7 @@ class Service:
                 return
             started = time.perf_counter()
             decided = await asyncio.get_running_loop().run_in_executor(
-                self._solver, decide, requests, self._limits
+                self._solver, decide, requests, self.limits
             )
             each = (time.perf_counter() - started) / len(requests)
             self._settle(requests, decided, each)
@@ -208,6 +203,9 @@ class Service:
             return ["not connected to a cluster"]
         return self._cluster.not_ready()
 
+    def stale(self) -> str:
+        return self._cluster.stale() if self._cluster else ""
+
     def filter(self, body: bytes) -> bytes:
         return answers.filter_nodes(self.engine, body, self._clock())
 
@@ -226,43 +224,30 @@ class Service:
         records = sorted(self.engine.gangs.values(), key=lambda record: record.key)
         return [gang_row(record, self.engine.world.fabric, now_s=now_s) for record in records]
 
-    async def gang(self, key: GangKey) -> dict[str, Any] | None:
+    def journal(self) -> Journal:
+        """The list of gangs as changes, up to now."""
+        self._journal.refresh(self.engine, self._clock())
+        return self._journal
+
+    async def gang(self, key: GangKey, limits: Limits | None = None) -> dict[str, Any] | None:
         record = self.engine.gangs.get(key)
         if record is None:
             return None
         found = gang_detail(record, self.engine.world.fabric, now_s=self._clock())
         if record.state is State.BLOCKED and record.rejection is not None:
-            found["decision"] = await self._explained(record, record.rejection)
+            found["decision"] = await self._questions.explained(
+                record, record.rejection, limits=limits or self.limits
+            )
         return found
-
-    async def _explained(self, record: GangRecord, refusal: Rejection) -> dict[str, Any] | None:
-        """The decision with what blocks and what would help, worked out when somebody asks and then kept."""
-        state = record.version, self.engine.world.ledger.generation
-        kept = self._explanations.get(record.key)
-        if kept is not None and kept[0] == state:
-            return kept[1]
-        try:
-            gang = record.assembled()
-            problem = formulate(gang, self.engine.world.view(record.key))
-        except InvalidInput:
-            return record.report
-        world, owners = self.engine.world, self.engine.owners()
-        around = surroundings(world, owners, problem, gang.members[0].shape)
-        told = await asyncio.get_running_loop().run_in_executor(
-            self._whatif, partial(explain, problem, refusal, around, limits=self._limits)
-        )
-        report = refused_report(gang, problem, told, time_ms=(record.report or {}).get("time_ms", 0.0))
-        self._explanations = {k: v for k, v in self._explanations.items() if k in self.engine.gangs}
-        self._explanations[record.key] = state, report
-        return report
 
     def topology(self) -> dict[str, Any]:
         return topology_document(self.engine.world)
 
-    async def plan(self, body: bytes, *, jointly: bool) -> dict[str, Any]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._whatif, answer_request, self.engine.world.clone(), body, self._limits, jointly
-        )
+    def summary(self) -> dict[str, int]:
+        return snapshot_summary(self.engine.world)
+
+    async def plan(self, body: bytes, *, jointly: bool, limits: Limits | None = None) -> dict[str, Any]:
+        return await self._questions.plan(body, jointly=jointly, limits=limits or self.limits)
 
     def metrics(self) -> bytes:
         return self._metrics.render(self.engine)

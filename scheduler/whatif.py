@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from scheduler import manifests
+from scheduler.files import parse
 from scheduler.ledger import Ledger
 from scheduler.model import (
     Code,
@@ -52,6 +51,7 @@ def plan_document(
     groups: Iterable[PodGroup] = (),
     running: Iterable[Pod] = (),
     faults: Sequence[InvalidField] = (),
+    owners: Mapping[str, tuple[str, str]] | None = None,
     limits: Limits,
     jointly: bool = False,
     evict: bool = False,
@@ -63,14 +63,15 @@ def plan_document(
     units of the primary resource that found no place, the summed terms, and what is proven.
 
     `running` are pods of the cluster that have a node; those of a gang that is asked about
-    are its fixed members. `faults` are objects of the input that could not be read.
+    are its fixed members. `owners`: who runs, by uid, beside those. `faults` are objects of the
+    input that could not be read.
     """
     summary = snapshot_summary(world)
     known = {GangKey(group.namespace, group.name): group for group in groups}
     drafts = _gather(pods, known)
     running = list(running)
     _join_running(drafts, running, known)
-    owners = {pod.uid: owner_of(pod, known) for pod in running}
+    owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
     unreadable = [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
     if jointly and any(_ready(draft, world) for draft in drafts.values()):
         batch = _plan_batch(world, list(drafts.values()), owners, limits, evict=evict)
@@ -203,19 +204,33 @@ def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> No
             ledger.observe_pod(replace(pods[member.uid], node=NodeName(node)))
 
 
-def answer_request(world: World, body: bytes, limits: Limits, jointly: bool) -> Report:
-    """`POST /v1/plan`: one object, a list of objects, or a List; raises InvalidInput."""
-    try:
-        given = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(InvalidField("plan request", "body", "", f"JSON manifests ({error})")) from error
-    documents = given if isinstance(given, list) else [given]
-    expanded = manifests.workloads(manifests.documents(documents, name="request"))
+_REQUEST = "plan request"
+"""What stands for the text of a request in errors."""
+
+
+def answer_request(
+    world: World,
+    body: bytes,
+    *,
+    jointly: bool,
+    limits: Limits,
+    running: Iterable[Pod] = (),
+    owners: Mapping[str, tuple[str, str]] | None = None,
+) -> Report:
+    """A plan request: JSON or YAML, one object, several, or a List; the rest as for `plan_document`.
+
+    Raises InvalidInput, and Abandoned when the limits say so.
+    """
+    if not body.strip():
+        raise InvalidInput(InvalidField(_REQUEST, "body", "", "manifests as JSON or YAML"))
+    expanded = manifests.workloads(manifests.documents(parse(_REQUEST, body), name=_REQUEST))
     return plan_document(
         world,
         pods=expanded.pods,
         groups=expanded.pod_groups,
+        running=running,
         faults=expanded.faults,
+        owners=owners,
         limits=limits,
         jointly=jointly,
     )

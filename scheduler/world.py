@@ -29,16 +29,19 @@ class World:
         self._configured = configured
         self._fabric = Fabric(configured or detect([]))
         self._labels_changed = False
+        self._unbuilt = False
 
     @property
     def fabric(self) -> Fabric:
         """The fabric of the present nodes."""
+        self._build()
         if self._labels_changed:
             self._detect_again()
         return self._fabric
 
     def upsert_nodes(self, nodes: Iterable[Node]) -> bool:
         """Add nodes or take over what changed; True when any capacity, label or condition did."""
+        self._build()
         nodes = list(nodes)
         before = self.ledger.generation
         for node in nodes:
@@ -51,6 +54,7 @@ class World:
 
     def remove_node(self, name: NodeName) -> bool:
         """Forget a node; False when it was not there."""
+        self._build()
         if not self.ledger.remove_node(name):
             return False
         self._fabric.remove(name)
@@ -58,10 +62,13 @@ class World:
         return True
 
     def clone(self) -> World:
-        """An independent copy, to try things on; it may be used on another thread."""
+        """An independent copy, to try things on; it may be used on another thread.
+
+        Its fabric, which takes longest, is built there at first use.
+        """
         other = World(self.fabric.spec, self._policies)
         other.ledger = self.ledger.clone()
-        other._fabric = Fabric(self.fabric.spec, (_fabric_node(n) for n in self.ledger.nodes.values()))
+        other._unbuilt = True
         return other
 
     def view(self, owner: GangKey | None = None) -> View:
@@ -86,6 +93,12 @@ class World:
             index=ledger.index,
             policies=self._policies,
         )
+
+    def _build(self) -> None:
+        """Make up for a fabric that a clone was not given."""
+        if self._unbuilt:
+            self._unbuilt = False
+            self._fabric = Fabric(self._fabric.spec, map(_fabric_node, self.ledger.nodes.values()))
 
     def _detect_again(self) -> None:
         self._labels_changed = False

@@ -30,7 +30,8 @@ LAYERS = (
     ("scheduler.files",),
     ("scheduler.manifests",),
     ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds", "scheduler.decide"),
-    ("scheduler.whatif",),
+    ("scheduler.whatif", "scheduler.journal"),
+    ("scheduler.questions",),
     ("scheduler.service",),
     ("scheduler.app",),
     ("scheduler.cli",),
@@ -45,10 +46,12 @@ A new module is placed by the longest prefix that is named here.
 ONLY = {
     "scheduler.kube": ("scheduler.model", "scheduler.quantity", "scheduler.workloads.keys"),
     "deploy.local": ("topology.synthetic", "scheduler.manifests"),
+    "deploy.examples": ("scheduler.rpc.lockstep",),
     "deploy": (),
 }
 """Who may use less than what stands above: reading objects knows nothing of deciding, and what
-sets up a cluster goes by the public commands (the demo's pods are those that `plan` expands)."""
+sets up a cluster goes by the public commands (the demo's pods are those that `plan` expands). An
+example shows what anybody can write who has the stubs."""
 
 HOMES = {
     "networkx": ("topology",),
@@ -63,9 +66,13 @@ HOMES = {
     ),
     "ortools": ("scheduler.placement",),
     "kubernetes": ("scheduler.kube",),
-    "msgspec": ("scheduler.kube", "scheduler.extender", "scheduler.files", "scheduler.whatif"),
+    "msgspec": ("scheduler.kube", "scheduler.extender", "scheduler.files"),
     "aiohttp": ("scheduler.extender", "scheduler.kube", "scheduler.app"),
-    "grpc": ("scheduler.rpc",),
+    "grpc": ("scheduler.rpc", "deploy.examples"),
+    "grpc_health": ("scheduler.rpc",),
+    "grpc_reflection": ("scheduler.rpc",),
+    "grpc_tools": ("scheduler.rpc.stubs",),
+    "google": ("scheduler.rpc", "deploy.examples"),
     "prometheus_client": ("scheduler.metrics",),
     "typer": ("scheduler.cli",),
     "rich": ("scheduler.cli",),

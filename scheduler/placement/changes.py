@@ -51,7 +51,8 @@ class Asker:
         self.unsure = False
 
     def fits(self, problem: PlacementProblem) -> bool:
-        """True when an assignment is proven to exist."""
+        """True when an assignment is proven to exist. Raises Abandoned when the limits say so."""
+        self._each.go_on()
         self.left -= 1
         form = tree_form(problem)
         if form is not None:

@@ -32,8 +32,9 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
     """The best assignment of a gang under its policy, or why there is none.
 
     One pod shape on nested levels is solved exactly as a dynamic program; every
-    other gang goes to the integer model, under `limits`.
+    other gang goes to the integer model, under `limits`. Raises Abandoned when they say so.
     """
+    limits.go_on()
     form = tree_form(problem)
     terms = tree_terms(problem, form) if form is not None else ()
     if form is None or not in_tables(terms):

@@ -6,7 +6,7 @@ their names, pods in order of rank, so that an index breaks ties by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -190,15 +190,30 @@ class Rejection:
     fixes: tuple[Fix, ...] = ()
 
 
+class Abandoned(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long a decision may take, in deterministic solver seconds (work, not wall time).
 
     `refine_s`: what an answer of the tree program that is not proven may cost beyond it.
+    `abandoned`: asked before every solve; may be answered by another thread.
     """
 
     deterministic_s: float = 10.0
     refine_s: float = 2.0
+    abandoned: Callable[[], bool] = _never
+
+    def go_on(self) -> None:
+        """Raises Abandoned once nobody waits for the answer."""
+        if self.abandoned():
+            raise Abandoned
 
 
 def slots(problem: PlacementProblem, shape: int, *, ever: bool = False) -> Int64:

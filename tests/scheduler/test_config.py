@@ -49,6 +49,10 @@ def test_an_unknown_key_names_its_line_and_the_nearest_word() -> None:
         ("service: {lease: 60}", "service.lease", "whole seconds with their unit, such as 20s"),
         ("service: {lease: -5s}", "service.lease", "whole seconds with their unit, such as 20s"),
         ("service: {httpTimeout: 20ms}", "service.httpTimeout", "whole seconds with their unit, such as 20s"),
+        ("service: {grpc: 9443}", "service.grpc", "host:port, such as 127.0.0.1:9443 or [::1]:9443"),
+        ("service: {grpc: 'h:65536'}", "service.grpc", "host:port, such as 127.0.0.1:9443 or [::1]:9443"),
+        ("service: {grpc: '::1:9443'}", "service.grpc", "host:port, such as 127.0.0.1:9443 or [::1]:9443"),
+        ("service: {grpc: [a:1]}", "service.grpc", "host:port, such as 127.0.0.1:9443 or [::1]:9443"),
         ("topology: {levels: 3}", "topology.levels", "a list of {name, label}, coarse to fine"),
         ("topology: {levels: [{name: a}]}", "topology.levels[0].label", "text, not empty"),
         ("topology: [1]", "topology", "a mapping with the keys levels, partitions"),
@@ -61,6 +65,12 @@ def test_an_unknown_key_names_its_line_and_the_nearest_word() -> None:
 )
 def test_wrong_values(line: str, field: str, wanted: str) -> None:
     assert [(f, w) for _, f, _, w in faults(HEAD + line + "\n")] == [(field, wanted)]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9443", "[::1]:0", "lockstep.local:65535"])
+def test_the_grpc_api_has_an_address_or_is_off(address: str) -> None:
+    assert parse_config(HEAD, name="c.yaml").service.grpc == ""
+    assert parse_config(HEAD + f"service: {{grpc: '{address}'}}\n", name="c").service.grpc == address
 
 
 def test_all_faults_at_once() -> None:

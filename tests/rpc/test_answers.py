@@ -1,0 +1,187 @@
+"""Every operation gives what HTTP gives for the same state, field by field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from scheduler.engine.facts import NodesSeen
+from scheduler.model import PREFIX
+from scheduler.rpc.lockstep.v1 import lockstep_pb2 as pb
+from tests.builders import members, node, pod
+from tests.rpc.documents import document_of, timeless
+from tests.rpc.running import Running, run
+
+
+def manifest(name: str, gang: str, size: int, *, gpus: int = 8, **annotations: str) -> dict[str, Any]:
+    own = {PREFIX + key.replace("_", "-"): value for key, value in annotations.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "annotations": {PREFIX + "gang": gang, PREFIX + "gang-size": str(size), **own},
+        },
+        "spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}]},
+    }
+
+
+def gang(name: str, size: int, **kwargs: Any) -> list[dict[str, Any]]:
+    return [manifest(f"{name}-{at}", name, size, **kwargs) for at in range(size)]
+
+
+SERVER = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "metadata": {"name": "llm", "namespace": "default"},
+    "spec": {
+        "replicas": 2,
+        "template": {
+            "metadata": {"annotations": {PREFIX + "gang": "llm", PREFIX + "gang-size": "2"}},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "vllm",
+                        "image": "vllm/vllm-openai",
+                        "args": ["--tensor-parallel-size=8", "--pipeline-parallel-size=2"],
+                        "resources": {"limits": {"nvidia.com/gpu": "8"}},
+                    }
+                ]
+            },
+        },
+    },
+}
+
+PLANS = {
+    "placed": (gang("a", 4), False, ["placed"]),
+    "tensor and pipeline parallel": ([SERVER], False, ["placed"]),
+    "one after another": (
+        [*gang("a", 3), *gang("b", 5), *gang("c", 2)],
+        False,
+        ["placed", "placed", "blocked"],
+    ),
+    "jointly": ([*gang("a", 3), *gang("b", 3)], True, ["placed", "placed"]),
+    "too many jointly": ([*gang("a", 6), *gang("b", 6)], True, ["placed", "blocked"]),
+    "blocked": (gang("a", 4, required="gang=leaf", gpus=8), False, ["placed"]),
+    "impossible": (gang("a", 5, required="gang=leaf"), False, ["impossible"]),
+    "never": (gang("a", 20), False, ["impossible"]),
+    "invalid": (gang("a", 2, tensor_parallel="x"), False, ["invalid"]),
+    "incomplete": (gang("a", 4)[:2], False, ["blocked"]),
+    "unknown level": (gang("a", 2, required="gang=shelf"), False, ["invalid"]),
+    "nothing": ([], False, []),
+}
+
+
+@pytest.mark.parametrize("case", PLANS)
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_plan(case: str, form: str) -> None:
+    manifests, jointly, verdicts = PLANS[case]
+    listed = json.dumps(manifests).encode()
+    sent = listed if form == "json" else yaml.safe_dump_all(manifests).encode()
+    if not manifests:
+        sent = listed
+
+    async def test(running: Running) -> None:
+        answer = await running.stub.Plan(pb.PlanRequest(manifests=sent, jointly=jointly))
+        told = await running.post(f"/v1/plan?jointly={jointly}".lower(), sent)
+        assert [one["verdict"] for one in told["gangs"]] == verdicts
+        assert timeless(document_of(answer)) == timeless(told)
+        assert running.service.engine.gangs == {}
+
+    run(test)
+
+
+def test_a_plan_against_what_runs_and_what_is_cordoned() -> None:
+    async def test(running: Running) -> None:
+        running.see(*(pod(f"busy-{at}", on=f"n{at}", phase="Running") for at in (1, 2, 5, 6)))
+        running.service.observe(NodesSeen((node("n3", unschedulable=True),)))
+        sent = json.dumps(gang("a", 4, required="gang=leaf")).encode()
+        answer = await running.stub.Plan(pb.PlanRequest(manifests=sent))
+        assert timeless(document_of(answer)) == timeless(await running.post("/v1/plan", sent))
+        (decision,) = answer.gangs
+        assert decision.verdict == pb.VERDICT_BLOCKED
+        assert all(fix.verified for fix in decision.reason.fixes)
+        wait = next(fix for fix in decision.reason.fixes if fix.kind == pb.FIX_KIND_WAIT)
+        assert list(wait.detail["until_gone"])
+
+    run(test)
+
+
+def several(running: Running) -> None:
+    """Gangs in many states: reserved, blocked, forming, invalid, bound, and pods without one."""
+    running.see(pod("busy", on="n8", phase="Running"))
+    running.see(*members("placed", 4))
+    running.see(*members("large", 6))
+    running.see(*members("young", 3)[:2])
+    running.see(*members("wrong", 2, tensor_parallel="x"))
+    running.see(
+        *(pod(f"runs-{at}", gang="runs", size=2, on=f"n{at + 5}", phase="Running") for at in range(2))
+    )
+    running.see(pod("lone", gang="lone", size=1, namespace="other"))
+
+
+STATES = {
+    "placed": "reserved",
+    "large": "blocked",
+    "young": "forming",
+    "wrong": "invalid",
+    "runs": "bound",
+}
+
+
+def test_gangs_and_each_of_them() -> None:
+    async def test(running: Running) -> None:
+        several(running)
+        for name, state in STATES.items():
+            await running.until(f"default/{name}", state)
+        await running.until("other/lone", "reserved")
+        answer = document_of(await running.stub.ListGangs(pb.ListGangsRequest()))
+        assert answer.pop("version") > 0
+        told = await running.get("/v1/gangs")
+        assert timeless(answer) == timeless(told)
+        states = {row["gang"]: row["state"] for row in answer["gangs"]}
+        assert {name: states[f"default/{name}"] for name in STATES} == STATES
+        for name in STATES:
+            one = await running.stub.Explain(pb.ExplainRequest(namespace="default", name=name))
+            detail = await running.get(f"/v1/gangs/default/{name}")
+            assert timeless(document_of(one)) == timeless(detail)
+            assert one.HasField("decision") == (detail["decision"] is not None)
+
+    run(test)
+
+
+def test_gangs_of_one_namespace() -> None:
+    async def test(running: Running) -> None:
+        several(running)
+        answer = await running.stub.ListGangs(pb.ListGangsRequest(namespace="other"))
+        assert [row.gang for row in answer.gangs] == ["other/lone"]
+
+    run(test)
+
+
+def test_topology_and_snapshot() -> None:
+    async def test(running: Running) -> None:
+        several(running)
+        await running.until("default/large", "blocked")
+        await running.until("other/lone", "reserved")
+        bare = node("bare")
+        bare.labels.clear()
+        running.service.observe(NodesSeen((bare,)))
+        topology = document_of(await running.stub.GetTopology(pb.GetTopologyRequest()))
+        told = await running.get("/v1/topology")
+        assert told["warnings"]
+        assert topology == told
+        snapshot = await running.stub.Snapshot(pb.SnapshotRequest())
+        given = document_of(snapshot)
+        assert given["topology"] == told
+        assert timeless(given["gangs"]) == timeless((await running.get("/v1/gangs"))["gangs"])
+        assert given["service"] == (await running.get("/version"))["version"]
+        plan = await running.post("/v1/plan", b"[]")
+        assert given["snapshot"] == plan["snapshot"]
+        assert snapshot.version == (await running.stub.ListGangs(pb.ListGangsRequest())).version
+
+    run(test)
