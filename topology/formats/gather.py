@@ -1,0 +1,33 @@
+"""From cables to a reading: tiers as levels, and what is odd about any host, rail or link."""
+
+from __future__ import annotations
+
+from topology.formats.cabling import Cabling
+from topology.formats.linkspeed import speed_findings
+from topology.formats.rails import rail_findings
+from topology.formats.tiers import build_tiers
+from topology.formats.wirefaults import wire_findings
+from topology.reading import Reading, invalid
+
+
+def read_cabling(cabling: Cabling) -> Reading:
+    """The reading of some cables: levels coarse to fine, all of them made of switch groups.
+
+    A host that is only known by name keeps its place among the nodes, with
+    nothing known. Raises InvalidSource when no host has any cable.
+    """
+    if not cabling.host_links:
+        wanted = "at least one cable from a host of the cluster to a switch"
+        codes = ", ".join(finding.code for finding in cabling.findings) or "nothing else"
+        raise invalid(cabling.where, "hosts with cables", f"none (reported: {codes})", wanted)
+    tiers = build_tiers(cabling)
+    nodes = {host: tiers.path(host) for host in cabling.hosts}
+    used = {level for path in nodes.values() for level in path}
+    levels = tuple(tier.name for tier in reversed(tiers.tiers) if tier.name in used)
+    findings = (
+        *cabling.findings,
+        *wire_findings(cabling, tiers),
+        *rail_findings(cabling, tiers),
+        *speed_findings(cabling, tiers),
+    )
+    return Reading(cabling.source, levels, (), nodes, findings)

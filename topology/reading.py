@@ -1,0 +1,106 @@
+"""What a file or an API object says about the fabric, in one form whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from topology.model import Fabric
+from topology.naming import natural_key
+from topology.sources.topograph import ACCELERATOR, SUB_DOMAIN
+from topology.spec import NVLINK, FabricNode, FabricSpec, InvalidTopology, LevelSpec
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+"""Severities: the fabric contradicts itself; something is likely wrong; something to know."""
+
+SWITCH_NAMES = ("leaf", "spine", "core")
+"""Canonical names of switch tiers, nearest the nodes first; further ones are "tier-3", "tier-4" and so on."""
+
+NVLINK_SUB = "nvlink-sub"
+OWN_PREFIX = "lockstep.scheduling/"
+
+
+class InvalidSource(InvalidTopology):
+    """A file or object that cannot be used at all; the message says where, what, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something odd in a source, never silently dropped.
+
+    `code` is CamelCase and stable. `where` is "file:line" or "Kind/name field".
+    `names` are all nodes, switches or domains involved, in natural order.
+    """
+
+    code: str
+    severity: str
+    where: str
+    names: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source says about the fabric.
+
+    `levels` run coarse to fine and nest; `partitions` are hierarchies of their
+    own. `nodes` gives per node its domain in each level or partition; what is
+    missing is not known.
+    """
+
+    source: str
+    levels: tuple[str, ...]
+    partitions: tuple[str, ...]
+    nodes: Mapping[str, Mapping[str, str]]
+    findings: tuple[Finding, ...] = ()
+
+
+def invalid(where: str, field: str, value: object, wanted: str) -> InvalidSource:
+    """The error in the words its author needs; a long value is cut."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return InvalidSource(f"{where}: {field} is {shown}; expected: {wanted}")
+
+
+def tier_name(number: int) -> str:
+    """The canonical name of a switch tier, 0 nearest the nodes."""
+    return SWITCH_NAMES[number] if number < len(SWITCH_NAMES) else f"tier-{number}"
+
+
+def tier_number(level: str) -> int | None:
+    """The tier that a canonical name means; None when the level is no switch tier."""
+    if level in SWITCH_NAMES:
+        return SWITCH_NAMES.index(level)
+    digits = level.removeprefix("tier-")
+    return int(digits) if digits != level and digits.isdecimal() and len(digits) <= 3 else None
+
+
+def label_key(level: str) -> str:
+    """The node label that carries a level: topograph's key where it has one, else our own."""
+    number = tier_number(level)
+    if number is not None:
+        return f"fabric.topograph.run/tier-{number}"
+    return {NVLINK: ACCELERATOR, NVLINK_SUB: SUB_DOMAIN}.get(level, OWN_PREFIX + level)
+
+
+def labels_of(reading: Reading) -> Iterator[tuple[str, dict[str, str]]]:
+    """Per node, in natural order, the labels that say where it is; values stand as they are."""
+    names = (*reading.levels, *reading.partitions)
+    for node in natural(reading.nodes):
+        known = reading.nodes[node]
+        yield node, {label_key(level): known[level] for level in names if known.get(level)}
+
+
+def fabric_of(reading: Reading) -> Fabric:
+    """The fabric that a reading describes; raises InvalidTopology for a level that is named twice."""
+    levels, partitions = (
+        tuple(LevelSpec(name, label_key(name), reading.source) for name in names)
+        for names in (reading.levels, reading.partitions)
+    )
+    spec = FabricSpec(levels, partitions, (f"levels as {reading.source} gives them",))
+    return Fabric(spec, (FabricNode(name, labels) for name, labels in labels_of(reading)))
+
+
+def natural(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in natural order, each once."""
+    return tuple(sorted(set(names), key=natural_key))
