@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from topology.reading import natural
+
 _DEVICE = re.compile(
     r"(?:mlx[45]_\w+|HCA-\d+\w*|(?:ib|roce)\w*\d\w*|hfi1_\d+|(?:mthca|qib|irdma|bnxt_re|cxgb4_|hns_)\d+)(?:/\d+)?"
 )
@@ -48,13 +50,12 @@ class HostNames:
         A host that is not of the cluster is given back as it is written.
         """
         words = description.split()
-        if len(words) == 1 and self.member(words[0]) is not None:
-            return Adapter(self.member(words[0]) or words[0], "")
+        if len(words) == 1 and (known := self.member(words[0])) is not None:
+            return Adapter(known, "")
         if len(words) != 2 or not _DEVICE.fullmatch(words[1]):
             return None
-        if not _HOST.fullmatch(words[0]) or _NOBODY.fullmatch(words[0]):
-            return None
-        return Adapter(self.member(words[0]) or words[0], words[1])
+        host = self.host(words[0])
+        return None if host is None else Adapter(host, words[1])
 
     def member(self, name: str) -> str | None:
         """The host of the cluster that this name means; None when there is none, or several."""
@@ -66,6 +67,16 @@ class HostNames:
             if len(self._alike.get(key, ())) == 1:
                 return next(iter(self._alike[key]))
         return None
+
+    def all_hosts(self, seen: Iterable[str]) -> tuple[str, ...]:
+        """The cluster's hosts, in natural order; those that were seen when it is not known."""
+        return natural(seen if self.known is None else self.known)
+
+    def host(self, name: str) -> str | None:
+        """A host by its plain name, as the cluster calls it; None for what can be no host's name."""
+        if self.member(name) is None and (not _HOST.fullmatch(name) or _NOBODY.fullmatch(name)):
+            return None
+        return self.member(name) or name
 
     def wanted(self, host: str) -> bool:
         """True for a host of the cluster, and for every host when the cluster is not known."""

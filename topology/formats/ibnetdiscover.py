@@ -93,7 +93,7 @@ class _Wiring:
         switch_links = tuple(
             SwitchLink(cable.one[0], cable.other[0], cable.speed, self._at(cable.line)) for cable in fabric
         )
-        hosts = natural(self._names.known if self._names.known is not None else (link.host for link in links))
+        hosts = self._names.all_hosts(link.host for link in links)
         return Cabling(
             SOURCE, self._file, hosts, self._switches(seen), tuple(links), switch_links, tuple(self._findings)
         )
