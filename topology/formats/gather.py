@@ -18,8 +18,7 @@ def read_cabling(cabling: Cabling) -> Reading:
     """
     if not cabling.host_links:
         wanted = "at least one cable from a host of the cluster to a switch"
-        codes = ", ".join(finding.code for finding in cabling.findings) or "nothing else"
-        raise invalid(cabling.where, "hosts with cables", f"none (reported: {codes})", wanted)
+        raise invalid(cabling.where, "hosts with cables", _instead(cabling), wanted)
     tiers = build_tiers(cabling)
     nodes = {host: tiers.path(host) for host in cabling.hosts}
     used = {level for path in nodes.values() for level in path}
@@ -31,3 +30,9 @@ def read_cabling(cabling: Cabling) -> Reading:
         *speed_findings(cabling, tiers),
     )
     return Reading(cabling.source, levels, (), nodes, findings)
+
+
+def _instead(cabling: Cabling) -> str:
+    """What there is in place of hosts: the first few names of what was left out, by finding."""
+    told = (f"{one.code} {', '.join(one.names[:3])}".strip() for one in cabling.findings)
+    return f"none, but {'; '.join(told)}" if cabling.findings else "none"

@@ -19,7 +19,7 @@ LEAST_OVERLAP = 0.5
 """Jaccard index, on average over two groups, from which they are one."""
 
 _GUID = re.compile(r"[0-9a-f]{16}")
-_ROUNDING = 1e-9
+_DIGITS = 9  # means that differ by less are equal, so that ties end in a name
 
 
 def switch_key(switch: str) -> NameKey:
@@ -67,13 +67,13 @@ def _merge(groups: list[list[str]], near: list[dict[int, float]], least: float) 
     """Empty every group that joins another; the one with the smaller first key stays."""
 
     def mean(one: int, other: int) -> float:
-        return near[one][other] / (len(groups[one]) * len(groups[other]))
+        return round(near[one][other] / (len(groups[one]) * len(groups[other])), _DIGITS)
 
     waiting = [
         (-mean(one, other), one, other) for one in range(len(groups)) for other in near[one] if one < other
     ]
     heapq.heapify(waiting)
-    while waiting and -waiting[0][0] >= least - _ROUNDING:
+    while waiting and -waiting[0][0] >= least:
         claimed, one, other = heapq.heappop(waiting)
         if other not in near[one] or mean(one, other) != -claimed:
             continue  # an older figure; the newer one waits behind

@@ -24,11 +24,12 @@ class _Leaves:
     expected: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     usual: dict[str, int] = field(default_factory=dict)
     device: dict[str, str] = field(default_factory=dict)
-    shared: set[str] = field(default_factory=set)
+    partial: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
 
 
 def rail_findings(cabling: Cabling, tiers: Tiers) -> Iterator[Finding]:
-    """MissingRail and MisplacedRail per host, SharedLeaf per switch, FewerRails per group."""
+    """MissingRail and MisplacedRail per host, SharedLeaf and PartialLeaf per switch, FewerRails per group."""
     if not tiers.tiers:
         return
     leaves = _look(cabling, tiers)
@@ -36,6 +37,12 @@ def rail_findings(cabling: Cabling, tiers: Tiers) -> Iterator[Finding]:
         groups = natural({leaves.home[link.host] for link in _homed(leaves, switch)})
         message = f"leaf {cabling.title(switch)} serves hosts of {' and '.join(groups)}"
         yield Finding("SharedLeaf", NOTE, cabling.switches[switch].where, natural((switch, *groups)), message)
+    for switch, absent in leaves.partial.items():
+        where, group = cabling.switches[switch].where, leaves.group_of[switch]
+        message = (
+            f"leaf {cabling.title(switch)} reaches not half of {group}: {', '.join(absent)} are not on it"
+        )
+        yield Finding("PartialLeaf", WARNING, where, natural((switch, *absent)), message)
     for host in natural(leaves.home):
         yield from _host_findings(host, leaves, cabling)
     yield from _fewer_rails(leaves, cabling)
@@ -43,7 +50,7 @@ def rail_findings(cabling: Cabling, tiers: Tiers) -> Iterator[Finding]:
 
 def _look(cabling: Cabling, tiers: Tiers) -> _Leaves:
     lowest = tiers.tiers[0]
-    leaves = _Leaves(group_of=lowest.group_of_switch())
+    leaves = _Leaves(group_of=lowest.group_of_switch(), shared=frozenset(lowest.shared))
     leaves.home = {host: homes[0] for host, homes in lowest.homes.items() if len(homes) == 1}
     for host in natural(leaves.home):
         leaves.hosts_of[leaves.home[host]].append(host)
@@ -60,9 +67,8 @@ def _look(cabling: Cabling, tiers: Tiers) -> _Leaves:
             leaves.usual[switch] = median_low(hosts.values())
         devices = Counter(link.device for link in own if link.device)
         leaves.device[switch] = min(devices, key=lambda device: (-devices[device], device), default="")
-        guests = {link.host for link in on[switch] if leaves.home.get(link.host, group) != group}
-        if len(guests) > 1 and 2 * len(guests) >= len(hosts):
-            leaves.shared.add(switch)
+        if hosts and 2 * len(hosts) < len(leaves.hosts_of[group]):
+            leaves.partial[switch] = natural(set(leaves.hosts_of[group]) - set(hosts))
     return leaves
 
 

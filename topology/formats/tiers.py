@@ -7,13 +7,14 @@ and groups are the domains.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 from topology.formats.cabling import Cabling
-from topology.formats.overlap import overlap_groups, switch_key
+from topology.formats.grouping import group_switches
+from topology.formats.overlap import switch_key
 from topology.reading import tier_name
 
 FEW = 4
@@ -28,16 +29,18 @@ class Group:
     switches: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tier:
     """One tier: its groups, and per child (host or group below) the groups it is best connected to.
 
     More than one such group is a tie: which one it belongs to is not known.
+    `shared` are switches in no group, since they serve children of several.
     """
 
     name: str
     groups: tuple[Group, ...]
-    homes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    homes: Mapping[str, tuple[str, ...]]
+    shared: tuple[str, ...]
 
     def group_of_switch(self) -> dict[str, str]:
         """The group of each switch in a group."""
@@ -84,6 +87,7 @@ def build_tiers(cabling: Cabling) -> Tiers:
         tiers.append(tier)
         links = _upward(tier, len(tiers), neighbours, number)
     used = {switch for tier in tiers for group in tier.groups for switch in group.switches}
+    used |= {switch for tier in tiers for switch in tier.shared}
     idle = sorted(cabling.switches.keys() - used, key=switch_key)
     return Tiers(tuple(tiers), number, tuple(idle))
 
@@ -118,56 +122,12 @@ def _tier_numbers(cabling: Cabling, neighbours: Mapping[str, Iterable[str]]) -> 
 
 def _tier(at: int, links: Mapping[tuple[str, str], int]) -> Tier:
     """Group the switches of a tier by their children, and give each child its home."""
-    children: dict[str, set[str]] = defaultdict(set)
-    for child, switch in links:
-        children[switch].add(child)
-    sets = {switch: frozenset(below) for switch, below in children.items()}
-    if at > 1:  # an empty leaf looks like a core switch, but joins nothing
-        wide = {switch: below for switch, below in sets.items() if len(below) > 1}
-        sets = wide or sets
-    merged = overlap_groups(sets)
-    if at > 0:
-        merged = _fuse(merged, links)
+    made = group_switches(links, at=at)
     name = tier_name(at)
-    groups = tuple(Group(f"{name}-{switches[0]}", switches) for switches in merged)
-    tier = Tier(name, groups)
-    for child, strengths in sorted(_strengths(tier.group_of_switch(), links).items()):
-        best = max(strengths.values())
-        tier.homes[child] = tuple(sorted(group for group, count in strengths.items() if count == best))
-    return tier
-
-
-def _strengths(group_of: Mapping[str, str], links: Mapping[tuple[str, str], int]) -> dict[str, Counter[str]]:
-    """Per child the number of cables to each group."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for (child, switch), count in links.items():
-        if switch in group_of:
-            found[child][group_of[switch]] += count
-    return found
-
-
-def _fuse(
-    merged: Sequence[tuple[str, ...]], links: Mapping[tuple[str, str], int]
-) -> tuple[tuple[str, ...], ...]:
-    """Join groups above the leaves that a child reaches about equally well: they are one hop apart by it."""
-    parent = {switches[0]: switches[0] for switches in merged}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    group_of = {switch: switches[0] for switches in merged for switch in switches}
-    for _, strengths in sorted(_strengths(group_of, links).items()):
-        best = max(strengths.values())
-        near = sorted({root(group) for group, count in strengths.items() if 2 * count > best}, key=switch_key)
-        for other in near[1:]:
-            parent[other] = near[0]
-    joined: dict[str, list[str]] = defaultdict(list)
-    for switches in merged:
-        joined[root(switches[0])] += switches
-    ordered = (tuple(sorted(switches, key=switch_key)) for switches in joined.values())
-    return tuple(sorted(ordered, key=lambda switches: switch_key(switches[0])))
+    groups = tuple(Group(f"{name}-{switches[0]}", switches) for switches in made.groups)
+    names = {group.switches[0]: group.name for group in groups}
+    homes = {child: tuple(names[first] for first in found) for child, found in made.homes.items()}
+    return Tier(name, groups, homes, made.shared)
 
 
 def _joins(tier: Tier) -> bool:

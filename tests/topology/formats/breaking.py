@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 
-from topology.reading import InvalidSource, Reading
+from topology.reading import InvalidSource, Reading, natural
 
 
 def damaged(text: str, seed: int) -> str:
@@ -82,7 +82,7 @@ def consistent(found: Reading) -> None:
         assert finding.code.isidentifier()
         assert finding.where
         assert finding.message
-        assert len(set(finding.names)) == len(finding.names)
+        assert finding.names == natural(finding.names)
 
 
 def survive(

@@ -349,3 +349,79 @@ def test_damaged_files_are_read_or_refused() -> None:
     )
     assert taken > 200
     assert taken + refused == 400
+
+
+def lifelike(seed: int) -> IbFabric:
+    """Eight groups of 11 to 18 hosts, one with a rail less, hosts with factory descriptions, two managers."""
+    draw = random.Random(seed)
+    whole = rail_fabric(8, rails=4, hosts=18, spines=9, trunk=2, managers=2)
+    group_of = dict(whole.group_of)
+    for group in range(8):
+        members = [host for host in group_of if group_of[host] == group]
+        for host in draw.sample(members, draw.randint(0, 7)):
+            del group_of[host]
+    adapters = {
+        guid: FACTORY if text.startswith("gpu") and text.split()[0] not in group_of else text
+        for guid, text in whole.adapters.items()
+    }
+    gone = whole.leaf[7, 3]
+    cables = tuple(cable for cable in whole.cables if gone not in (cable.one[0], cable.other[0]))
+    named = [
+        at
+        for at, cable in enumerate(cables)
+        if cable.other[0] in adapters and adapters[cable.other[0]].split()[0] in group_of
+    ]
+    switches = {guid: title for guid, title in whole.switches.items() if guid != gone}
+    return IbFabric(switches, adapters, cables, group_of, whole.pod_of, whole.leaf, tuple(named))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["cluster-known", "cluster-unknown"])
+def test_a_lifelike_fabric_keeps_its_groups(known: bool) -> None:
+    fabric = lifelike(1)
+    draw = random.Random(1)
+
+    def compute(one: IbFabric) -> dict[str, frozenset[str]]:
+        text = ibnetdiscover_text(one)
+        found = read_ibnetdiscover(text, name="ib.txt", hosts=fabric.group_of if known else None)
+        consistent(found)
+        named = {level: members & set(fabric.group_of) for level, members in groups(found, "leaf").items()}
+        return {name: members for name, members in named.items() if members}
+
+    names = compute(fabric)
+    assert set(names.values()) == truth(dict(fabric.group_of))
+    for at in draw.sample(fabric.host_cables, 12):
+        assert compute(fabric.without(at)) == names
+        assert compute(fabric.moved(at, draw.choice(list(fabric.switches)[9:]))) == names
+
+
+def test_a_rail_shared_by_two_groups_is_told_once() -> None:
+    storage = "2c5eab0300ffff00"
+    cables, adapters = list(POD.cables), dict(POD.adapters)
+    hosts = [host for host, group in POD.group_of.items() if group < 2]
+    for at, host in enumerate(hosts):
+        adapters[f"e09d7303ffff{at:04x}"] = f"{host} mlx5_9"
+        cables.append(Cable((storage, at + 1), (f"e09d7303ffff{at:04x}", 1)))
+    switches = {**POD.switches, storage: "storage"}
+    found = read(
+        IbFabric(switches, adapters, tuple(cables), POD.group_of, POD.pod_of, POD.leaf, POD.host_cables)
+    )
+    assert groups(found, "leaf") == groups(read(POD), "leaf")
+    (shared,) = of(found, "SharedLeaf")
+    assert storage in shared.names
+    assert len(shared.names) == 3
+    assert not of(found, "MisplacedRail")
+    assert not of(found, "FewerRails")
+
+
+def test_a_leaf_that_lost_most_of_its_cables_is_told_once() -> None:
+    leaf = POD.leaf[1, 1]
+    lost = [at for at in POD.host_cables if POD.cables[at].one[0] == leaf][:4]
+    fabric = POD
+    for at in reversed(lost):
+        fabric = fabric.without(at)
+    found = read(fabric)
+    assert groups(found, "leaf") == groups(read(POD), "leaf")
+    (partial,) = of(found, "PartialLeaf")
+    assert set(partial.names) == {leaf, *(parts(POD, at)[0] for at in lost)}
+    assert not of(found, "MissingRail")
+    assert not of(found, "MisplacedRail")
