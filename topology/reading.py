@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from topology.model import Fabric
 from topology.naming import natural_key
+from topology.sources.generic import REGION, ZONE
 from topology.sources.topograph import ACCELERATOR, SUB_DOMAIN
 from topology.spec import NVLINK, FabricNode, FabricSpec, InvalidTopology, LevelSpec
 
@@ -18,6 +20,11 @@ SWITCH_NAMES = ("leaf", "spine", "core")
 
 NVLINK_SUB = "nvlink-sub"
 OWN_PREFIX = "lockstep.scheduling/"
+LONGEST_LABEL = 63
+
+_KEYS = {NVLINK: ACCELERATOR, NVLINK_SUB: SUB_DOMAIN, "region": REGION, "zone": ZONE}
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_WHOLE_KEY = re.compile(r"[a-z0-9][-a-z0-9.]{0,252}/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
 class InvalidSource(InvalidTopology):
@@ -76,11 +83,33 @@ def tier_number(level: str) -> int | None:
 
 
 def label_key(level: str) -> str:
-    """The node label that carries a level: topograph's key where it has one, else our own."""
+    """The node label that carries a level: topograph's or Kubernetes' where they have one, else our own.
+
+    A level that is called by its whole label key keeps it.
+    """
     number = tier_number(level)
     if number is not None:
         return f"fabric.topograph.run/tier-{number}"
-    return {NVLINK: ACCELERATOR, NVLINK_SUB: SUB_DOMAIN}.get(level, OWN_PREFIX + level)
+    if level in _KEYS:
+        return _KEYS[level]
+    return level if _WHOLE_KEY.fullmatch(level) else OWN_PREFIX + label_value(level)
+
+
+def label_value(name: str) -> str:
+    """A name as a label value: itself where it may be one, else x and its 64-bit FNV-1a hash in hex.
+
+    The same as topograph does with values above 63 characters.
+    """
+    fits = len(name) <= LONGEST_LABEL and _LABEL_VALUE.fullmatch(name)
+    return name if fits else f"x{fnv_hash(name)}"
+
+
+def fnv_hash(name: str) -> str:
+    """The 64-bit FNV-1a hash of a name, in hex."""
+    value = 0xCBF29CE484222325
+    for byte in name.encode("utf-8", "surrogatepass"):
+        value = (value ^ byte) * 0x100000001B3 % (1 << 64)
+    return f"{value:x}"
 
 
 def labels_of(reading: Reading) -> Iterator[tuple[str, dict[str, str]]]:
@@ -92,11 +121,16 @@ def labels_of(reading: Reading) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def fabric_of(reading: Reading) -> Fabric:
-    """The fabric that a reading describes; raises InvalidTopology for a level that is named twice."""
+    """The fabric that a reading describes; a node that is in no NVLink domain is its own.
+
+    Raises InvalidTopology for a level that is named twice.
+    """
     levels, partitions = (
         tuple(LevelSpec(name, label_key(name), reading.source) for name in names)
         for names in (reading.levels, reading.partitions)
     )
+    if NVLINK not in (*reading.levels, *reading.partitions):
+        partitions = (*partitions, LevelSpec(NVLINK, label_key(NVLINK), reading.source))
     spec = FabricSpec(levels, partitions, (f"levels as {reading.source} gives them",))
     return Fabric(spec, (FabricNode(name, labels) for name, labels in labels_of(reading)))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from topology.formats.cabling import Cabling, HostLink, SwitchInfo, SwitchLink, counted
 from topology.formats.gather import read_cabling
-from topology.formats.hostnames import HostNames, is_aggregation
+from topology.formats.hostnames import Adapter, HostNames, is_aggregation
 from topology.formats.ibtext import ADAPTER, SWITCH, Listing, Section, looks_like_ibnetdiscover, parse_listing
 from topology.formats.overlap import switch_key
 from topology.reading import ERROR, NOTE, WARNING, Finding, Reading, invalid, natural
@@ -30,18 +30,24 @@ End = tuple[str, int]
 """A GUID and a port number."""
 
 
-def read_ibnetdiscover(text: str, *, name: str, hosts: Iterable[str] | None = None) -> Reading:
+def read_ibnetdiscover(
+    text: str, *, name: str, hosts: Iterable[str] | None = None, names: Mapping[str, str] | None = None
+) -> Reading:
     """Levels leaf, spine, core and up as far as switches join anything.
 
     `name` is the file's, for messages. `hosts` are the names of the cluster's
     nodes: adapters of other machines are then left aside first, which keeps
-    management hosts from bending the groups. Raises InvalidSource when the
-    text is no such output, or names no switch with a cable.
+    management hosts from bending the groups. `names` are descriptions by GUID
+    in place of those in the text, see `read_name_map`; there a host's name
+    alone will do. Raises InvalidSource when the text is no such output, or
+    names no switch with a cable.
     """
-    return read_cabling(ibnetdiscover_cabling(text, name=name, hosts=hosts))
+    return read_cabling(ibnetdiscover_cabling(text, name=name, hosts=hosts, names=names))
 
 
-def ibnetdiscover_cabling(text: str, *, name: str, hosts: Iterable[str] | None = None) -> Cabling:
+def ibnetdiscover_cabling(
+    text: str, *, name: str, hosts: Iterable[str] | None = None, names: Mapping[str, str] | None = None
+) -> Cabling:
     """The cables that the text tells of; raises InvalidSource."""
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -57,7 +63,7 @@ def ibnetdiscover_cabling(text: str, *, name: str, hosts: Iterable[str] | None =
         first = listing.sections[0]
         wanted = "at least one switch; the tool ran on a host whose port has no link"
         raise invalid(f"{name}:{first.line}", "sections", f"adapter {first.guid} alone", wanted)
-    return _Wiring(listing, HostNames(hosts), name).cabling()
+    return _Wiring(listing, HostNames(hosts), names or {}, name).cabling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,8 @@ class _Cable:
 class _Wiring:
     """Puts a listing together: which adapter is whose, which cable is where, and what contradicts itself."""
 
-    def __init__(self, listing: Listing, names: HostNames, name: str) -> None:
-        self._listing, self._names, self._file = listing, names, name
+    def __init__(self, listing: Listing, names: HostNames, given: Mapping[str, str], name: str) -> None:
+        self._listing, self._names, self._given, self._file = listing, names, given, name
         self._findings: list[Finding] = []
         self._titles: dict[str, str] = {}
         self._lines: dict[str, int] = {}
@@ -126,9 +132,9 @@ class _Wiring:
             first[section.guid] = section
             self._lines[section.guid] = section.line
             if section.kind == SWITCH:
-                self._titles[section.guid] = section.description
+                self._titles[section.guid] = self._given.get(section.guid, section.description)
             elif section.kind == ADAPTER:
-                self._described[section.guid] = section.description
+                self._described[section.guid] = self._given.get(section.guid, section.description)
 
     def _note_peers(self) -> None:
         """Switches and adapters that only port lines mention; a switch without a section is reported."""
@@ -137,11 +143,11 @@ class _Wiring:
             for port in section.ports:
                 if port.kind == ADAPTER:
                     if not self._described.get(port.peer):
-                        self._described[port.peer] = port.description
+                        self._described[port.peer] = self._given.get(port.peer, port.description)
                         self._lines.setdefault(port.peer, port.line)
                 elif port.kind == SWITCH and port.peer not in self._titles:
                     missing[port.peer] = port.line
-                    self._titles[port.peer] = port.description
+                    self._titles[port.peer] = self._given.get(port.peer, port.description)
                     self._lines[port.peer] = port.line
         if missing:
             message = (
@@ -187,7 +193,7 @@ class _Wiring:
             if is_aggregation(self._described[guid]):
                 continue
             seen[switch] += 1
-            adapter = self._names.adapter(self._described[guid])
+            adapter = self._adapter(guid)
             if adapter is None:
                 unmapped[switch][guid] = cable.line
             elif self._names.wanted(adapter.host):
@@ -201,6 +207,14 @@ class _Wiring:
             where = self._at(min(strangers.values()))
             self._findings.append(Finding("NotInCluster", NOTE, where, natural(strangers), message))
         return links, seen
+
+    def _adapter(self, guid: str) -> Adapter | None:
+        """Whose adapter this is; a name that the caller gave may be a host's alone."""
+        adapter = self._names.adapter(self._described[guid])
+        if adapter is not None or guid not in self._given:
+            return adapter
+        host = self._names.host(self._given[guid])
+        return None if host is None else Adapter(host, "")
 
     def _adapter_ends(self, cables: Iterable[_Cable]) -> Iterator[tuple[_Cable, str, str]]:
         """Cables between an adapter and a switch, with the GUIDs of both."""

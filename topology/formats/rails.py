@@ -24,12 +24,13 @@ class _Leaves:
     expected: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     usual: dict[str, int] = field(default_factory=dict)
     device: dict[str, str] = field(default_factory=dict)
+    steady: set[str] = field(default_factory=set)
     partial: dict[str, tuple[str, ...]] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
 
 
 def rail_findings(cabling: Cabling, tiers: Tiers) -> Iterator[Finding]:
-    """MissingRail and MisplacedRail per host, SharedLeaf and PartialLeaf per switch, FewerRails per group."""
+    """Missing, misplaced and swapped rails by host; shared and partial leaves; groups with fewer rails."""
     if not tiers.tiers:
         return
     leaves = _look(cabling, tiers)
@@ -67,6 +68,8 @@ def _look(cabling: Cabling, tiers: Tiers) -> _Leaves:
             leaves.usual[switch] = median_low(hosts.values())
         devices = Counter(link.device for link in own if link.device)
         leaves.device[switch] = min(devices, key=lambda device: (-devices[device], device), default="")
+        if 4 * devices[leaves.device[switch]] > 3 * len(own):
+            leaves.steady.add(switch)
         if hosts and 2 * len(hosts) < len(leaves.hosts_of[group]):
             leaves.partial[switch] = natural(set(leaves.hosts_of[group]) - set(hosts))
     return leaves
@@ -90,12 +93,31 @@ def _host_findings(host: str, leaves: _Leaves, cabling: Cabling) -> Iterator[Fin
         what = f"{host}'s adapter {link.device or link.adapter}"
         message = f"{what} is cabled to {cabling.title(link.switch)}{instead}"
         yield Finding("MisplacedRail", WARNING, link.where, natural((host, link.switch, *right)), message)
+    yield from _swapped(host, leaves, cabling)
     if missing:
         rails = ", ".join(_rail(switch, leaves, cabling) for switch in missing)
         message = f"{host} of {group} has no cable to {rails}, where its peers have one"
         yield Finding(
             "MissingRail", WARNING, cabling.switches[missing[0]].where, natural((host, *missing)), message
         )
+
+
+def _swapped(host: str, leaves: _Leaves, cabling: Cabling) -> Iterator[Finding]:
+    """Adapters on the leaf where the peers have another one, which in turn has a leaf of its own."""
+    group = leaves.home[host]
+    usual = {leaves.device[switch] for switch in leaves.expected[group]}
+    swapped = {
+        link.switch: link
+        for link in leaves.links[host]
+        if link.switch in leaves.steady and link.device != leaves.device[link.switch] and link.device in usual
+    }
+    if swapped:
+        rails = ", ".join(
+            f"{swapped[switch].device} on {_rail(switch, leaves, cabling)}" for switch in swapped
+        )
+        message = f"{host} of {group} has its rails in another order than its peers: {rails} there"
+        where = next(iter(swapped.values())).where
+        yield Finding("SwappedRail", NOTE, where, natural((host, *swapped)), message)
 
 
 def _stray(links: Sequence[HostLink], group: str, leaves: _Leaves, *, crowded: bool) -> Iterator[HostLink]:

@@ -8,12 +8,14 @@ from collections.abc import Iterable
 import pytest
 
 from tests.topology.formats.breaking import consistent, survive
+from topology.formats.hostnames import HostNames
+from topology.formats.ibnames import read_name_map
 from topology.formats.ibnetdiscover import looks_like_ibnetdiscover, read_ibnetdiscover
 from topology.reading import Finding, InvalidSource, Reading, fabric_of
 from topology.synthetic_ib import FACTORY, Cable, IbFabric, ibnetdiscover_text, rail_fabric
 
 POD = rail_fabric(3, rails=4, hosts=6, spines=4, factory=3, managers=2)
-PODS = rail_fabric(3, rails=4, hosts=4, spines=4, pods=3, cores=4)
+PODS = rail_fabric(2, rails=3, hosts=3, spines=3, pods=2, cores=3)
 ALIGNED = rail_fabric(3, rails=4, hosts=4, spines=8, pods=3, cores=16, aligned=True, trunk=2)
 
 
@@ -389,7 +391,7 @@ def test_a_lifelike_fabric_keeps_its_groups(known: bool) -> None:
 
     names = compute(fabric)
     assert set(names.values()) == truth(dict(fabric.group_of))
-    for at in draw.sample(fabric.host_cables, 12):
+    for at in draw.sample(fabric.host_cables, 6):
         assert compute(fabric.without(at)) == names
         assert compute(fabric.moved(at, draw.choice(list(fabric.switches)[9:]))) == names
 
@@ -425,3 +427,84 @@ def test_a_leaf_that_lost_most_of_its_cables_is_told_once() -> None:
     assert set(partial.names) == {leaf, *(parts(POD, at)[0] for at in lost)}
     assert not of(found, "MissingRail")
     assert not of(found, "MisplacedRail")
+
+
+def test_adapters_in_another_order_are_told() -> None:
+    one, other = POD.host_cables[5], POD.host_cables[6]
+    cables = list(POD.cables)
+    cables[one], cables[other] = (
+        Cable(cables[other].one, cables[one].other), Cable(cables[one].one, cables[other].other),
+    )  # fmt: skip
+    found = read(IbFabric(POD.switches, POD.adapters, tuple(cables), POD.group_of, POD.pod_of, POD.leaf, ()))
+    host, _, leaf = parts(POD, one)
+    (swapped,) = of(found, "SwappedRail")
+    assert set(swapped.names) == {host, leaf, parts(POD, other)[2]}
+    assert swapped.severity == "note"
+    assert groups(found, "leaf") == groups(read(POD), "leaf")
+
+
+def test_a_name_map_names_what_the_text_does_not() -> None:
+    bare = {guid: FACTORY if "gpu-002" in text else text for guid, text in POD.adapters.items()}
+    fabric = IbFabric(POD.switches, bare, POD.cables, POD.group_of, POD.pod_of, POD.leaf, ())
+    lost = read(fabric)
+    assert set(of(lost, "HostNotSeen")[0].names) == {
+        host for host, group in POD.group_of.items() if group == 1
+    }
+    lines = [
+        f'0x{guid.lstrip("0")} "{text if at % 2 else text.split()[0]}"'
+        for at, (guid, text) in enumerate(POD.adapters.items())
+        if "gpu-002" in text
+    ]
+    names = read_name_map("# names\n" + "\r\n".join(lines) + "\n\n", name="map")
+    found = read_ibnetdiscover(ibnetdiscover_text(fabric), name="ib.txt", hosts=POD.group_of, names=names)
+    assert found.nodes == read(POD).nodes
+    assert not of(found, "MissingRail")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("what", "map:1"),
+        ('0x1 "a"\n0x01 "b"', "one name"),
+        ('0x1 ""', "map:1"),
+        ('xyz "a"', "a GUID"),
+        ("\0", "map:1"),
+    ],
+)
+def test_a_name_map_that_is_none_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InvalidSource, match="map:") as caught:
+        read_name_map(text, name="map")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("n1 mlx5_0", ("n1", "mlx5_0")),
+        ("n1 HCA-1", ("n1", "HCA-1")),
+        ("n1.example.com mlx5_bond_0", ("n1.example.com", "mlx5_bond_0")),
+        ("n1 ibp12s0", ("n1", "ibp12s0")),
+        ("n1 HCA-1/1", ("n1", "HCA-1/1")),
+        ("n1", None),
+        ("", None),
+        (FACTORY, None),
+        ("MT25408 ConnectX Mellanox Technologies", None),
+        ("ConnectX7 mlx5_0", None),
+        ("localhost mlx5_0", None),
+        ("localhost.localdomain HCA-1", None),
+        ("(none) mlx5_0", None),
+        ("n1 something", None),
+        ("two words mlx5_0", None),
+    ],
+)
+def test_only_what_names_a_host_and_a_device_is_one(text: str, found: tuple[str, str] | None) -> None:
+    adapter = HostNames(None).adapter(text)
+    assert (adapter and (adapter.host, adapter.device)) == found
+
+
+def test_names_that_could_be_two_hosts_are_none() -> None:
+    names = HostNames(["n1.east", "n1.west", "N2", "n3"])
+    assert names.member("n1") is None
+    assert names.member("n1.EAST") == "n1.east"
+    assert names.member("n2") == "N2"
+    assert names.adapter("n3") is not None
