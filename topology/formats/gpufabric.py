@@ -16,6 +16,7 @@ _NOTHING = frozenset(
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 _MOST = (1 << 32) - 1
+_LONGEST = 1000  # far above any real line of a report
 _FIELD = re.compile(r"(\s*)([A-Za-z][A-Za-z ]*?)\s*(?::\s*(.*?))?\s*")
 _GPU = re.compile(r"GPU\s+[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f]")
 _QUERY_ROW = re.compile(r"\s*(?:[0-9A-Fa-f]{8}-[-0-9A-Fa-f]{27}|\[?N/A\]?)\s*(?:,[^,]*){3}")
@@ -109,6 +110,8 @@ def _sections(text: str) -> list[tuple[int, dict[str, str]]]:
     depth: int | None = None
     fresh = False  # a GPU has been announced whose section has not come yet
     for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > _LONGEST:
+            continue
         if _GPU.match(line):
             found.append((number, {}))
             depth, fresh = None, True

@@ -13,6 +13,7 @@ _DEVICE = re.compile(
 )
 _HOST = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _NOBODY = re.compile(r"MT\d+|ConnectX\w*|localhost(?:\..*)?", re.IGNORECASE)
+_LONGEST = 300  # a node description has 64 bytes, a DNS name 253
 _AGGREGATION = re.compile(r"aggregation\s+node", re.IGNORECASE)
 
 
@@ -49,6 +50,8 @@ class HostNames:
 
         A host that is not of the cluster is given back as it is written.
         """
+        if len(description) > _LONGEST:
+            return None
         words = description.split()
         if len(words) == 1 and (known := self.member(words[0])) is not None:
             return Adapter(known, "")
@@ -74,6 +77,8 @@ class HostNames:
 
     def host(self, name: str) -> str | None:
         """A host by its plain name, as the cluster calls it; None for what can be no host's name."""
+        if len(name) > _LONGEST:
+            return None
         if self.member(name) is None and (not _HOST.fullmatch(name) or _NOBODY.fullmatch(name)):
             return None
         return self.member(name) or name

@@ -202,6 +202,7 @@ class _Wiring:
             else:
                 strangers.setdefault(adapter.host, cable.line)
         self._report_unmapped(unmapped)
+        self._report_namesakes(links)
         if strangers:
             message = f"{counted(len(strangers), 'host')} left aside that are no nodes of the cluster"
             where = self._at(min(strangers.values()))
@@ -234,6 +235,22 @@ class _Wiring:
                 f"the description {texts} names no host"
             )
             self._report("UnmappedAdapter", WARNING, min(lines.values()), lines, message)
+
+    def _report_namesakes(self, links: Iterable[HostLink]) -> None:
+        """Hosts with two adapters of one name: two machines may share a host name."""
+        adapters: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        for link in links:
+            if link.device:
+                adapters[link.host, link.device][link.adapter] = link.where
+        for (host, device), found in adapters.items():
+            if len(found) > 1:
+                message = (
+                    f"{len(found)} adapters are called {host} {device}: several machines may have this name"
+                )
+                where = next(iter(found.values()))
+                self._findings.append(
+                    Finding("DuplicateName", WARNING, where, natural((host, *found)), message)
+                )
 
     def _switches(self, seen: Mapping[str, int]) -> dict[str, SwitchInfo]:
         return {

@@ -18,6 +18,7 @@ _PORT = re.compile(
 _ATTRIBUTE = re.compile(r"(?:vendid|devid|sysimgguid|switchguid|caguid|rtguid)\s*=", re.IGNORECASE)
 _QUOTED = re.compile(r"\"(.*)\"")
 _SPEED = re.compile(r"\s([0-9]{1,2}x[A-Z]{3}(?:10)?)(?!\S)")
+_LONGEST = 1000  # far above any real line; the patterns are quadratic in white space
 _KINDS = {"Switch": SWITCH, "Ca": ADAPTER, "Rt": ROUTER}
 
 
@@ -56,7 +57,7 @@ class Listing:
 def looks_like_ibnetdiscover(text: str) -> bool:
     """True when one of the first lines is a header or the tool's own first comment."""
     for line in text.lstrip("\ufeff").split("\n", 2000)[:2000]:
-        stripped = line.strip()
+        stripped = line.strip()[:_LONGEST]
         if stripped.startswith("# Topology file: generated") or _header(stripped) is not None:
             return True
     return False
@@ -69,6 +70,9 @@ def parse_listing(text: str) -> Listing:
     at: Section | None = None
     for number, raw in enumerate(text.lstrip("\ufeff").split("\n"), start=1):
         line = raw.strip()
+        if len(line) > _LONGEST:
+            unknown.append((number, line[:_LONGEST]))
+            continue
         if not line or line[0] == "#" or _ATTRIBUTE.match(line):
             continue
         if line[0] == "[" and at is not None and (found := _PORT.fullmatch(line)) is not None:

@@ -267,6 +267,14 @@ def test_a_cut_file_says_which_switches_are_missing() -> None:
     assert groups(found, "leaf").items() <= groups(read(POD), "leaf").items()
 
 
+def test_endless_lines_are_unknown_and_cost_no_time() -> None:
+    long = ["[1]" + " " * 200_000 + "x", 'Switch 65 "S-1"' + " " * 200_000 + "x", "x" * 200_000]
+    found = read_ibnetdiscover(ibnetdiscover_text(POD) + "\n".join(long), name="ib.txt", hosts=POD.group_of)
+    assert found.nodes == read(POD).nodes
+    assert of(found, "UnknownLine")[0].message.startswith("3 lines")
+    assert HostNames(None).adapter("n1 ib" + "a" * 100_000) is None
+
+
 def test_unknown_lines_are_counted_and_shown() -> None:
     found = read_ibnetdiscover("what is this\n" + ibnetdiscover_text(POD) + "[99]\tnonsense\n", name="ib.txt")
     (unknown,) = of(found, "UnknownLine")
@@ -441,6 +449,16 @@ def test_adapters_in_another_order_are_told() -> None:
     assert set(swapped.names) == {host, leaf, parts(POD, other)[2]}
     assert swapped.severity == "note"
     assert groups(found, "leaf") == groups(read(POD), "leaf")
+
+
+def test_two_machines_of_one_name_are_told() -> None:
+    other = {guid: text.replace("gpu-002-03", "gpu-001-02") for guid, text in POD.adapters.items()}
+    fabric = IbFabric(POD.switches, other, POD.cables, POD.group_of, POD.pod_of, POD.leaf, ())
+    found = read(fabric)
+    assert len(of(found, "DuplicateName")) == 4
+    assert all("gpu-001-02" in finding.names for finding in of(found, "DuplicateName"))
+    assert "leaf" not in found.nodes["gpu-001-02"]
+    assert found.nodes["gpu-001-02"]["spine"]
 
 
 def test_a_name_map_names_what_the_text_does_not() -> None:
