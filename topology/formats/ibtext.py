@@ -16,8 +16,7 @@ _PORT = re.compile(
     r"\s*(?:\([0-9a-fA-F]+\))?\s*(?:#(?P<rest>.*))?"
 )
 _ATTRIBUTE = re.compile(r"(?:vendid|devid|sysimgguid|switchguid|caguid|rtguid)\s*=", re.IGNORECASE)
-_QUOTED = re.compile(r"\"(.*)\"")
-_SPEED = re.compile(r"\s([0-9]{1,2}x[A-Z]{3}(?:10)?)(?!\S)")
+_SPEED = re.compile(r"[0-9]{1,2}x[A-Z]{3}(?:10)?")
 _LONGEST = 1000  # far above any real line; the patterns are quadratic in white space
 _KINDS = {"Switch": SWITCH, "Ca": ADAPTER, "Rt": ROUTER}
 
@@ -93,21 +92,28 @@ def _header(line: str) -> re.Match[str] | None:
 
 def _port(found: re.Match[str], line: int) -> Port:
     rest = found["rest"] or ""
-    speed = _SPEED.search(rest, rest.rfind('"') + 1)
     return Port(
         int(found["port"]),
         found["kind"],
         _guid(found["guid"]),
         int(found["peer"]),
         _description(rest),
-        speed[1] if speed else "",
+        _speed(rest[rest.rfind('"') + 1 :]),
         line,
     )
 
 
 def _description(rest: str | None) -> str:
-    found = _QUOTED.search(rest or "")
-    return found[1].strip() if found else ""
+    """What stands between the first and the last quotation mark."""
+    if not rest:
+        return ""
+    first, last = rest.find('"'), rest.rfind('"')
+    return rest[first + 1 : last].strip() if first < last else ""
+
+
+def _speed(tail: str) -> str:
+    """The word such as 4xNDR behind the description."""
+    return next((word for word in tail.split() if "x" in word and _SPEED.fullmatch(word)), "")
 
 
 def _guid(digits: str) -> str:
