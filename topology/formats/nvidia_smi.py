@@ -19,7 +19,7 @@ from topology.spec import NVLINK
 SOURCE = "nvidia-smi"
 
 _SUFFIXES = (".csv", ".txt", ".log", ".out")
-_PREFIXED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*):(?:[ \t](.*))?")
+_PREFIXED = re.compile(r"(?:pdsh@[^\s:]+:[ \t])?([A-Za-z0-9][-A-Za-z0-9_.]*):(?:[ \t](.*))?")
 _NODE = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 Verdict = tuple[str | None, tuple[Finding, ...]]

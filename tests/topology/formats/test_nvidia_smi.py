@@ -158,6 +158,13 @@ def test_pdsh_prefixes_name_the_nodes() -> None:
         assert {path["nvlink"] for path in found.nodes.values()} == {f"{UUID}.4026"}
 
 
+def test_a_node_that_pdsh_could_not_reach_is_a_finding() -> None:
+    failed = "n2: ssh: connect to host n2: refused\npdsh@m: n2: ssh exited with exit code 255"
+    found = read_nvidia_smi(f"n1: {GOOD.splitlines()[0]}\n{failed}", name="all.txt")
+    assert found.nodes == {"n1": {"nvlink": f"{UUID}.4026"}, "n2": {}}
+    assert codes(found) == ["UnreadableOutput"]
+
+
 def test_a_bad_file_among_good_ones_is_a_finding() -> None:
     found = read_nvidia_smi_files(
         {"n1.csv": GOOD, "n2.csv": "NVIDIA-SMI has failed because it couldn't communicate\n"}
