@@ -19,8 +19,12 @@ from topology.formats import (
     topograph,
     values,
 )
+from topology.formats.ibnetdiscover import looks_like_ibnetdiscover, read_ibnetdiscover
 from topology.formats.kueue import KAI, KUEUE
+from topology.formats.netq import looks_like_netq, read_netq
+from topology.formats.nvidia_smi import looks_like_nvidia_smi, read_nvidia_smi
 from topology.formats.outline import Written
+from topology.formats.ufm import looks_like_ufm, read_ufm
 from topology.merge import merge
 from topology.reading import Reading, invalid
 
@@ -54,6 +58,10 @@ def _read_single(documents: Sequence[object], *, name: str) -> Reading:
 TEXTS = (
     TextFormat("slurm", slurm.looks, slurm.read),
     TextFormat("graphml", graphml.looks, graphml.read),
+    TextFormat("ibnetdiscover", looks_like_ibnetdiscover, read_ibnetdiscover),
+    TextFormat("nvidia-smi", looks_like_nvidia_smi, read_nvidia_smi),
+    TextFormat("netq", looks_like_netq, read_netq),
+    TextFormat("ufm", looks_like_ufm, read_ufm),
 )
 
 DOCUMENTS = (
