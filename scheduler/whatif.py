@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,11 +22,12 @@ from scheduler.model import (
     Pod,
     PodGroup,
 )
+from scheduler.moving import Owner, move_fix
 from scheduler.placement.batch import place_batch
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
-from scheduler.placement.problem import Assignment, Limits, Rejection
+from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from scheduler.report import SCHEMA, invalid_report, placed_report, refused_report
 from scheduler.show import snapshot_summary
 from scheduler.surroundings import surroundings
@@ -44,6 +46,17 @@ class _Draft:
     faults: list[InvalidField] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked beside where the gangs go. `owners`: who runs, by uid, growing with what is placed;
+    `movable`: the running pods by owner, None when nobody asks who would have to move."""
+
+    owners: dict[str, Owner]
+    limits: Limits
+    evict: bool
+    movable: Mapping[Owner, Sequence[tuple[Pod, Membership]]] | None
+
+
 def plan_document(
     world: World,
     *,
@@ -55,9 +68,11 @@ def plan_document(
     limits: Limits,
     jointly: bool = False,
     evict: bool = False,
+    moves: bool = False,
 ) -> Report:
     """The whole answer of `lockstep plan`. `world` is changed: every placed gang takes its room.
-    With `evict` a refusal also names the fewest victims that would make room.
+    With `evict` a refusal also names the fewest victims that would make room, with `moves` who would
+    have to move.
 
     With `jointly` all gangs are placed as one batch, whatever their order; `batch` then tells the
     units of the primary resource that found no place, the summed terms, and what is proven.
@@ -72,11 +87,12 @@ def plan_document(
     running = list(running)
     _join_running(drafts, running, known)
     owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
+    ask = _Ask(owners, limits, evict, _by_owner(running, owners, known) if moves else None)
     unreadable = [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
     if jointly and any(_ready(draft, world) for draft in drafts.values()):
-        batch = _plan_batch(world, list(drafts.values()), owners, limits, evict=evict)
+        batch = _plan_batch(world, list(drafts.values()), ask)
         return {"schema": SCHEMA, "snapshot": summary, **batch, "gangs": [*batch["gangs"], *unreadable]}
-    gangs = [_plan_one(world, draft, owners, limits, evict=evict) for draft in drafts.values()]
+    gangs = [_plan_one(world, draft, ask) for draft in drafts.values()]
     return {"schema": SCHEMA, "snapshot": summary, "gangs": [*gangs, *unreadable]}
 
 
@@ -116,24 +132,22 @@ def _join_running(
             draft.members.append((pod, membership))
 
 
-def _plan_batch(
-    world: World, drafts: Sequence[_Draft], owners: dict[str, tuple[str, str]], limits: Limits, *, evict: bool
-) -> Report:
+def _plan_batch(world: World, drafts: Sequence[_Draft], ask: _Ask) -> Report:
     """All gangs that are ready as one batch; the others, and those that find no room, on what it leaves."""
     ready = [(draft, gang) for draft in drafts if (gang := _ready(draft, world)) is not None]
     started = time.perf_counter()
     problems = [formulate(gang, world.view()) for _, gang in ready]
-    answer = place_batch(problems, limits=limits, in_order=False)
+    answer = place_batch(problems, limits=ask.limits, in_order=False)
     each_ms = (time.perf_counter() - started) * 1000 / len(ready)
     reports: dict[GangKey, Report] = {}
     for (draft, gang), problem, own in zip(ready, problems, answer.answers, strict=True):
         if isinstance(own, Assignment):
             _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in own.nodes])
-            owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
+            ask.owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
             reports[draft.key] = placed_report(gang, problem, own, time_ms=each_ms)
     for draft in sorted(drafts, key=lambda draft: draft.key):
         if draft.key not in reports:
-            reports[draft.key] = _plan_one(world, draft, owners, limits, evict=evict)
+            reports[draft.key] = _plan_one(world, draft, ask)
     objective = [{"term": t.term, "value": t.value, "bound": t.bound} for t in answer.terms]
     return {
         "gangs": [reports[draft.key] for draft in drafts],
@@ -162,15 +176,7 @@ def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:
     return ("gang", str(membership.gang)) if membership else ("pod", str(pod.key))
 
 
-def _plan_one(
-    world: World,
-    draft: _Draft,
-    owners: dict[str, tuple[str, str]],
-    limits: Limits,
-    *,
-    explained: bool = True,
-    evict: bool = False,
-) -> Report:
+def _plan_one(world: World, draft: _Draft, ask: _Ask) -> Report:
     if draft.faults:
         return invalid_report(draft.key, draft.faults)
     started = time.perf_counter()
@@ -179,16 +185,39 @@ def _plan_one(
         problem = formulate(gang, world.view())
     except InvalidInput as error:
         return invalid_report(draft.key, error.faults)
-    answer: Assignment | Rejection = place(problem, limits=limits) if gang.complete else _incomplete(gang)
+    answer: Assignment | Rejection = place(problem, limits=ask.limits) if gang.complete else _incomplete(gang)
     time_ms = (time.perf_counter() - started) * 1000
     if isinstance(answer, Rejection):
-        if gang.complete and explained:
-            around = surroundings(world, owners, problem, gang.members[0].shape)
-            answer = explain(problem, answer, around, limits=limits, evict=evict)
+        if gang.complete:
+            answer = _explained(world, gang, problem, answer, ask)
         return refused_report(gang, problem, answer, time_ms=time_ms)
     _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes])
-    owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
+    ask.owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
     return placed_report(gang, problem, answer, time_ms=time_ms)
+
+
+def _explained(
+    world: World, gang: Gang, problem: PlacementProblem, refusal: Rejection, ask: _Ask
+) -> Rejection:
+    around = surroundings(world, ask.owners, problem, gang.members[0].shape)
+    told = explain(problem, refusal, around, limits=ask.limits, evict=ask.evict)
+    if ask.movable is None or refusal.proof != "proven" or not refusal.possible:
+        return told
+    fix = move_fix(world, problem, around.occupants, ask.movable, ask.limits)
+    return replace(told, fixes=(fix, *told.fixes)) if fix is not None else told
+
+
+def _by_owner(
+    running: Iterable[Pod], owners: Mapping[str, Owner], groups: Mapping[GangKey, PodGroup]
+) -> dict[Owner, list[tuple[Pod, Membership]]]:
+    """What runs, by whom it belongs to; pods whose account of themselves is faulty are left out."""
+    found: dict[Owner, list[tuple[Pod, Membership]]] = {}
+    for pod in running:
+        if pod.finished or pod.node is None:
+            continue
+        with suppress(InvalidInput):
+            found.setdefault(owners[pod.uid], []).append((pod, membership_of(pod, groups) or _alone(pod)))
+    return found
 
 
 def _incomplete(gang: Gang) -> Rejection:

@@ -75,6 +75,13 @@ def plan(
         bool,
         typer.Option("--evict", help="Name the fewest victims that would make room; nothing is evicted."),
     ] = False,
+    defragment: Annotated[
+        bool,
+        typer.Option(
+            "--defragment",
+            help="Name the fewest GPUs that would have to move, step by step; an answer only.",
+        ),
+    ] = False,
     namespace: Namespace = "default",
     output: Output = Format.TABLE,
     config: ConfigFile = None,
@@ -89,7 +96,8 @@ def plan(
     from scheduler.cli.sources import Source
 
     source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
-    sys.exit(planning.plan(files, source, jointly=jointly, evict=evict, namespace=namespace, output=output))
+    asked = planning.Asked(jointly=jointly, evict=evict, moves=defragment)
+    sys.exit(planning.plan(files, source, asked, namespace=namespace, output=output))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scheduler import manifests
@@ -16,9 +17,16 @@ from scheduler.whatif import plan_document
 Report = dict[str, Any]
 
 
-def plan(
-    files: Sequence[str], source: Source, *, jointly: bool, evict: bool, namespace: str, output: Format
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How to place, and what to tell beside it."""
+
+    jointly: bool
+    evict: bool
+    moves: bool
+
+
+def plan(files: Sequence[str], source: Source, asked: Asked, *, namespace: str, output: Format) -> int:
     """Place the gangs of some manifests on the cluster as it is; the exit code."""
     expanded = manifests.workloads(manifests.load(files), namespace=namespace)
     if not expanded.pods and not expanded.faults:
@@ -34,8 +42,9 @@ def plan(
         running=[pod for pod in reading.pods if pod.node is not None],
         faults=expanded.faults,
         limits=Limits(),
-        jointly=jointly,
-        evict=evict,
+        jointly=asked.jointly,
+        evict=asked.evict,
+        moves=asked.moves,
     )
     gangs: list[Report] = document["gangs"]
     emit(

@@ -56,8 +56,9 @@ class Reduced:
     single: bool
 
 
-def reduce(problem: PlacementProblem, *, ever: bool = False) -> Reduced:
-    """Units, steps and node classes of a problem; with `ever`, on nodes with nothing running."""
+def reduce(problem: PlacementProblem, *, ever: bool = False, apart: bool = False) -> Reduced:
+    """Units, steps and node classes of a problem; with `ever`, on nodes with nothing running; with
+    `apart`, every node a class of its own."""
     stepped = _stepped(problem)
     followed = tuple(
         at
@@ -69,7 +70,9 @@ def reduce(problem: PlacementProblem, *, ever: bool = False) -> Reduced:
     rooms = [slots(problem, shape, ever=ever) for shape in range(len(problem.shapes))]
     single = len({unit.shape for unit in units}) <= 1
     by_node = any(NODE in (*rule.required, *rule.preferred) for rule in problem.rules)
-    return Reduced(units, steps, _classes(problem, rooms, apart=not single or by_node), followed, single)
+    return Reduced(
+        units, steps, _classes(problem, rooms, apart=apart or not single or by_node), followed, single
+    )
 
 
 def _asks_replicas(problem: PlacementProblem) -> bool:

@@ -1,0 +1,90 @@
+"""What would have to move so that a refused gang fits: an answer only, nothing is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from scheduler.model import InvalidInput, Membership, Pod
+from scheduler.placement.changes import Occupant
+from scheduler.placement.defragment import Again, Step, defragment
+from scheduler.placement.formulate import formulate
+from scheduler.placement.problem import Fix, Limits, PlacementProblem
+from scheduler.workloads.gangs import assemble
+from scheduler.world import World
+
+Owner = tuple[str, str]
+Members = Sequence[tuple[Pod, Membership]]
+_BOUND_TO_NODE = ("DaemonSet", "Node")
+"""Owners of pods that belong to their node and mean nothing elsewhere."""
+
+
+def move_fix(
+    world: World,
+    problem: PlacementProblem,
+    occupants: Sequence[Occupant],
+    members: Mapping[Owner, Members],
+    limits: Limits,
+) -> Fix | None:
+    """The fewest units that move so that the gang fits, step by step; None when moving does not help.
+
+    `members`: the running pods of every owner; whoever is not among them stays.
+    """
+    movable = [one for one in occupants if _may_move(members.get((one.kind, one.name), ()))]
+    found = defragment(problem, movable, _again(world, members), limits)
+    if found is None or not found.steps:
+        return None
+    unit = problem.cluster.resources[problem.primary]
+    steps = [_told(step) for step in found.steps]
+    names = [f"{step['move']} ({step['amount']} {unit})" for step in steps]
+    proven = "proven fewest" if found.proof == "optimal" else f"at least {found.least}"
+    total = f"{found.amount} {unit} in all, {proven}"
+    change = f"move {', then '.join(names)}: {total}; each step is safe to stop after"
+    detail = {
+        "steps": steps,
+        "resource": unit,
+        "amount": found.amount,
+        "least": found.least,
+        "proof": found.proof,
+        "then": sorted({problem.cluster.names[node] for node in found.gang.nodes.tolist()}),
+    }
+    return Fix(change, "move", detail, verified=True)
+
+
+def _may_move(members: Members) -> bool:
+    return bool(members) and not any(pod.owner and pod.owner.kind in _BOUND_TO_NODE for pod, _ in members)
+
+
+def _again(world: World, members: Mapping[Owner, Members]) -> Again:
+    """How to place an occupant anew: its own gang's rules, with its own room free again."""
+
+    def again(one: Occupant) -> PlacementProblem | None:
+        running = members[one.kind, one.name]
+        try:
+            gang = assemble([(replace(pod, node=None), membership) for pod, membership in running])
+            problem = formulate(gang, world.view())
+        except InvalidInput:
+            return None
+        if not gang.complete:
+            return None
+        nodes = {pod.uid: pod.node for pod, _ in running}
+        free = problem.cluster.free.copy()
+        for at, member in enumerate(gang.members):
+            node = nodes[member.uid]
+            if node is not None:
+                free[:, world.ledger.index(node)] += problem.shapes[int(problem.shape_of[at])].requests
+        return replace(problem, cluster=replace(problem.cluster, free=free), gang=one.name)
+
+    return again
+
+
+def _told(step: Step) -> dict[str, Any]:
+    names = step.problem.cluster.names
+    return {
+        "move": step.occupant.name,
+        "kind": step.occupant.kind,
+        "amount": step.amount,
+        "from": [names[node] for node in sorted({node for node, _ in step.occupant.use})],
+        "to": [names[node] for node in dict.fromkeys(step.nodes.tolist())],
+    }
