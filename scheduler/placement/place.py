@@ -12,6 +12,7 @@ import numpy as np
 from scheduler.placement import dp
 from scheduler.placement.costs import TreeTerm, in_tables, tree_terms
 from scheduler.placement.lay import lay
+from scheduler.placement.narrow import narrowed
 from scheduler.placement.objective import evaluate, with_bounds
 from scheduler.placement.problem import (
     NODE,
@@ -48,7 +49,8 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
 def _by_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
     from scheduler.placement.model import solve_model  # noqa: PLC0415  (loads CP-SAT, 0.75 s, only where needed)
 
-    return solve_model(problem, limits)
+    inside = narrowed(problem, lambda one: solve_model(one, limits))
+    return inside if inside is not None else solve_model(problem, limits)
 
 
 def _better(one: Assignment, other: Assignment | Rejection) -> Assignment:

@@ -123,7 +123,7 @@ def test_the_order_given_means_nothing() -> None:
 
 
 def test_in_order_nobody_gives_way_to_those_behind() -> None:
-    """Who is placed is what placing them one after the other gives; where may be better."""
+    """Whoever is placed one after the other is placed; where may be better, and leave room for more."""
     better = 0
     for seed in range(INSTANCES):
         problems = random_batch(np.random.default_rng(2_000_000 + seed))
@@ -131,8 +131,8 @@ def test_in_order_nobody_gives_way_to_those_behind() -> None:
         check(problems, found)
         work = batch._Work(problems, Limits(), 1)
         first = work.round(range(len(problems)))
-        kinds = [isinstance(answer, Assignment) for answer in found.answers]
-        assert kinds == [isinstance(answer, Assignment) for answer in first.answers], seed
+        placed = {at for at, answer in enumerate(found.answers) if isinstance(answer, Assignment)}
+        assert placed >= set(first.placed), seed
         assert tuple(term.value for term in found.terms) <= work.key(first), seed
         better += tuple(term.value for term in found.terms) < work.key(first)
     print(f"{better} of {INSTANCES} better together")

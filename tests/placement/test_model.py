@@ -10,6 +10,7 @@ import numpy as np
 from scheduler.placement.check import violations
 from scheduler.placement.model import solve_model
 from scheduler.placement.objective import evaluate
+from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from tests.placement import oracle
 from tests.placement.instances import random_general_problem, random_problem
@@ -36,8 +37,14 @@ def test_the_model_agrees_where_a_tree_would_do() -> None:
 
 
 def _agrees(problem: PlacementProblem, seed: int) -> bool:
-    """Compare with the oracle; True when there is an answer."""
-    truth, answer = oracle.best(problem), solve_model(problem, Limits())
+    """Compare the oracle with the model, and with `place`, which narrows it; True when there is an answer."""
+    truth, one = oracle.best(problem), solve_model(problem, Limits())
+    return _right(problem, truth, one, seed) and _right(problem, truth, place(problem), seed)
+
+
+def _right(
+    problem: PlacementProblem, truth: tuple[int, ...] | None, answer: Assignment | Rejection, seed: int
+) -> bool:
     if isinstance(answer, Rejection):
         assert truth is None, (seed, answer)
         assert answer.proof == "proven"
