@@ -30,6 +30,7 @@ class Counts:
         self._of_class: dict[int, list[tuple[int, Var]]] = {at: [] for at in range(len(reduced.classes))}
         self.x: dict[tuple[int, int], Var] = {}
         self.y: list[Var] = []
+        self.follow: dict[int, list[Var]] = {}
         self._uses: dict[str, dict[int, Var]] = {}
         self._block_uses: dict[tuple[int, int, str], dict[int, Expr]] = {}
         self.hopeless = not self._make_numbers()
@@ -164,6 +165,9 @@ def respect_room(counts: Counts) -> None:
             shape = counts.reduced.units[0].shape
             counts.model.add(sum(var for _, var in inside) <= cls.room[shape] * counts.y[c])
             continue
+        if cls.patterns:
+            respect_patterns(counts, c)
+            continue
         for r in range(len(problem.cluster.resources)):
             asked = [
                 (int(problem.shapes[counts.reduced.units[u].shape].requests[r]), var) for u, var in inside
@@ -172,6 +176,18 @@ def respect_room(counts: Counts) -> None:
                 counts.model.add(
                     sum(amount * var for amount, var in asked) <= max(int(capacity[r, cls.nodes[0]]), 0)
                 )
+
+
+def respect_patterns(counts: Counts, c: int) -> None:
+    """Every node of a class in use follows one pattern, and the class holds what its patterns allow."""
+    cls = counts.reduced.classes[c]
+    follow = [counts.model.new_int_var(0, len(cls.nodes), f"z{c}_{at}") for at in range(len(cls.patterns))]
+    counts.follow[c] = follow
+    counts.model.add(sum(follow) == counts.y[c])
+    for shape in sorted({counts.reduced.units[u].shape for u, _ in counts.in_class(c)}):
+        pods = sum(var for u, var in counts.in_class(c) if counts.reduced.units[u].shape == shape)
+        room = sum(p[shape] * var for p, var in zip(cls.patterns, follow, strict=True) if p[shape])
+        counts.model.add(pods <= room)
 
 
 def tell_used_nodes(counts: Counts) -> None:

@@ -28,8 +28,9 @@ from scheduler.placement.terms import term_expression
 from scheduler.placement.units import Reduced, reduce
 
 
-def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
-    """The best assignment under every rule, or why there is none; `timed_out` when neither is proven."""
+def solve_model(problem: PlacementProblem, limits: Limits, *, reasons: bool = True) -> Assignment | Rejection:
+    """The best assignment under every rule, or why there is none; `timed_out` when neither is proven.
+    Without `reasons` a refusal says only that."""
     reduced = reduce(problem)
     if not reduced.units:
         return _nothing_to_place(problem)
@@ -38,16 +39,10 @@ def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejec
     if counts.hopeless or not search.feasible(counts.hints()):
         if search.unknown and not counts.hopeless:
             return _timed_out(problem)
-        return refuse_general(problem, limits)
-    bounds: dict[str, int] = {}
-    complete = True
-    for term in problem.terms:
-        expression = term_expression(counts, term)
-        if expression is None or not complete:
-            continue
-        value, bound = search.minimise(expression.linear)
-        bounds[term] = max(bound + expression.offset, 0)
-        complete = value == bound
+        if reasons:
+            return refuse_general(problem, limits)
+        return Rejection(Code.NOT_ENOUGH_CAPACITY, "does not fit", possible=True, needed=problem.pods)
+    bounds, complete = _lexicographic(problem, counts, search)
     if complete:
         search.prefer(_names(problem, reduced, counts), limit_s=_NAMES_S)
     nodes = _assign(problem, reduced, counts, search)
@@ -56,6 +51,56 @@ def solve_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejec
         "optimal" if all(t.value == t.bound for t in terms) else "timed_out" if search.out_of_time else "gap"
     )
     return Assignment(nodes, terms, proof, _levels(problem, nodes, counts, limits), "integer model")
+
+
+def _lexicographic(problem: PlacementProblem, counts: Counts, search: Search) -> tuple[dict[str, int], bool]:
+    """Term by term the least value, fixed before the next; what is proven of each, and whether all are.
+
+    A term that means the same as an earlier one (two levels with the same domains) is settled by it.
+    """
+    bounds: dict[str, int] = {}
+    seen: dict[tuple[str, bytes], int] = {}
+    for term in problem.terms:
+        same = _meaning(problem, term)
+        if same in seen:
+            bounds[term] = seen[same]
+            continue
+        expression = term_expression(counts, term)
+        if expression is None:
+            continue
+        least = least_domains(problem, term) - expression.offset
+        value, bound = search.minimise(expression.linear, least=least)
+        bounds[term] = seen[same] = max(bound + expression.offset, 0)
+        if value != bound:
+            return bounds, False
+    return bounds, True
+
+
+def _meaning(problem: PlacementProblem, term: str) -> tuple[str, bytes]:
+    """Equal for terms that are the same function of an assignment."""
+    partition = next((p for p in problem.cluster.partitions if term.endswith(f"_{p.name}")), None)
+    if partition is None or term[:1].isdigit():
+        return term, b""
+    what = term.removesuffix(partition.name)
+    if what.startswith("preferred_"):
+        return term, b""  # which blocks prefer it differs from level to level
+    return what, partition.domain_of.tobytes()
+
+
+def least_domains(problem: PlacementProblem, term: str) -> int:
+    """For a count of domains, the fewest whose free capacity is enough; 0 for other terms."""
+    if term == "nodes":
+        level = NODE
+    elif term.startswith("domains_"):
+        level = term.removeprefix("domains_")
+    else:
+        return 0
+    new = problem.shape_of[problem.fixed < 0]
+    requests = np.array([shape.requests[problem.primary] for shape in problem.shapes])
+    may = np.any([shape.eligible for shape in problem.shapes], axis=0)
+    free = np.where(may, np.maximum(problem.cluster.free[problem.primary], 0), 0)
+    sums = np.sort(np.bincount(problem.cluster.domain_of(level), weights=free))[::-1]
+    return min(int(np.searchsorted(np.cumsum(sums), int(requests[new].sum()))) + 1, len(sums))
 
 
 _NAMES_S = 0.2
@@ -105,7 +150,7 @@ def _levels(
     found = []
     for level, used in _used(problem, nodes).items():
         least = used
-        if used > 1:
+        if used > max(least_domains(problem, "nodes" if level == NODE else f"domains_{level}"), 1):
             search = Search(Counts(problem, counts.reduced).model, limits.deterministic_s / 4)
             term = term_expression(counts, "nodes" if level == NODE else f"domains_{level}")
             assert term is not None
@@ -117,17 +162,44 @@ def _levels(
 def _assign(problem: PlacementProblem, reduced: Reduced, counts: Counts, search: Search) -> Int32:
     """A node for every pod from the numbers per class, in rank order along the fabric."""
     nodes, place_of = problem.fixed.copy(), _places(problem)
-    left = [dict.fromkeys(one.nodes, one.room[reduced.units[0].shape]) for one in reduced.classes]
+    slots = _Slots(problem, reduced, counts, search, place_of)
     for at, unit in enumerate(reduced.units):
-        taken: list[int] = []
-        for cls, number in counts.numbers(at, search):
-            if reduced.single:
-                taken += _drawn(left[cls], number, place_of)
-            else:
-                taken += [reduced.classes[cls].nodes[0]] * number
+        taken = [
+            node for cls, number in counts.numbers(at, search) for node in slots.take(cls, unit.shape, number)
+        ]
         taken.sort(key=lambda node: int(place_of[node]))
         nodes[list(unit.pods)] = _in_steps(taken, reduced, at)
     return nodes
+
+
+class _Slots:
+    """The room on the nodes of every class, by shape, one node filled after the other."""
+
+    def __init__(
+        self, problem: PlacementProblem, reduced: Reduced, counts: Counts, search: Search, place_of: Int64
+    ) -> None:
+        self._of: dict[tuple[int, int], list[int]] = {}
+        for c, cls in enumerate(reduced.classes):
+            ordered = sorted(cls.nodes, key=lambda node: int(place_of[node]))
+            for shape in {unit.shape for unit in reduced.units}:
+                if c in counts.follow:
+                    follow = [
+                        pattern
+                        for pattern, var in zip(cls.patterns, counts.follow[c], strict=True)
+                        for _ in range(search.value(var))
+                    ]
+                    room = [pattern[shape] for pattern in follow]
+                else:
+                    room = [cls.room[shape]] * len(ordered)
+                self._of[c, shape] = [
+                    node for node, count in zip(ordered, room, strict=False) for _ in range(count)
+                ]
+
+    def take(self, cls: int, shape: int, number: int) -> list[int]:
+        """The nodes of so many pods; their room is then gone."""
+        own = self._of[cls, shape]
+        taken, self._of[cls, shape] = own[:number], own[number:]
+        return taken
 
 
 def _places(problem: PlacementProblem) -> Int64:
@@ -138,16 +210,6 @@ def _places(problem: PlacementProblem) -> Int64:
     places = np.empty(problem.cluster.size, dtype=np.int64)
     places[order] = np.arange(problem.cluster.size)
     return places
-
-
-def _drawn(room: dict[int, int], number: int, place_of: Int64) -> list[int]:
-    """Nodes for so many pods of one class, one node filled after the other; takes the room."""
-    taken: list[int] = []
-    for node in sorted(room, key=lambda one: int(place_of[one])):
-        take = min(number - len(taken), room[node])
-        taken += [node] * take
-        room[node] -= take
-    return taken
 
 
 def _in_steps(taken: list[int], reduced: Reduced, unit: int) -> list[int]:

@@ -49,7 +49,7 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
 def _by_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
     from scheduler.placement.model import solve_model  # noqa: PLC0415  (loads CP-SAT, 0.75 s, only where needed)
 
-    inside = narrowed(problem, lambda one: solve_model(one, limits))
+    inside = narrowed(problem, lambda one: solve_model(one, limits, reasons=False))
     return inside if inside is not None else solve_model(problem, limits)
 
 

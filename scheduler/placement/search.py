@@ -30,15 +30,21 @@ class Search:
         self.unknown = status == cp_model.UNKNOWN
         return status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
 
-    def minimise(self, expression: cp_model.LinearExprT) -> tuple[int, int]:
-        """(value, proven bound) of an expression under all fixed so far; then fixes the value."""
+    def minimise(self, expression: cp_model.LinearExprT, *, least: int) -> tuple[int, int]:
+        """(value, proven bound) of an expression under all fixed so far; then fixes the value. `least`: a
+        value that it cannot be below, so that nothing is left to search where it is reached."""
         if not isinstance(expression, cp_model.LinearExpr):
             return int(expression), int(expression)
         value = self.evaluate(expression)
-        bound = self._bounded(expression, value)
+        settled = value <= least and self._knows(expression)
+        bound = value if settled else self._bounded(expression, value)
         value = self.evaluate(expression)
         self._model.add(expression <= value)
         return value, bound
+
+    def _knows(self, expression: cp_model.LinearExpr) -> bool:
+        """Whether the best answer has a value for every variable: none is younger than it."""
+        return all(variable.index < len(self._values) for variable in cp_model.FlatIntExpr(expression).vars)
 
     def _bounded(self, expression: cp_model.LinearExpr, value: int) -> int:
         """Improve the best answer for an expression; the proven bound."""

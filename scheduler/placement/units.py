@@ -4,7 +4,7 @@ Pods of one shape in the same blocks are interchangeable: the model counts them.
 that are alike (one shape, one size, required levels only) are interchangeable as wholes:
 instead of a block each, the pods of all of them must come in multiples of the block's
 size inside every domain of its levels, a *step*. Nodes with the same domains, room and
-eligibility are one class while pods are of one shape.
+eligibility are one class; with several shapes, the same combinations must fit.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.placement.patterns import Pattern, maximal_patterns
 from scheduler.placement.problem import NODE, Cluster, Int32, Int64, PlacementProblem, ScopeRule, slots
 
 
@@ -39,10 +40,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeClass:
-    """Nodes that are alike, in natural order; `room`: pods per node by shape."""
+    """Nodes that are alike, in natural order; `room`: pods per node by shape; `patterns`: with several
+    shapes, what each of the nodes can hold of them at once (empty: one node, told by its resources)."""
 
     nodes: tuple[int, ...]
     room: tuple[int, ...]
+    patterns: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +74,7 @@ def reduce(problem: PlacementProblem, *, ever: bool = False, apart: bool = False
     single = len({unit.shape for unit in units}) <= 1
     by_node = any(NODE in (*rule.required, *rule.preferred) for rule in problem.rules)
     return Reduced(
-        units, steps, _classes(problem, rooms, apart=apart or not single or by_node), followed, single
+        units, steps, _classes(problem, rooms, units, apart=apart or by_node, ever=ever), followed, single
     )
 
 
@@ -154,18 +157,47 @@ def _step(problem: PlacementProblem, at: int, units: tuple[Unit, ...]) -> Step:
     return Step(size, cell_of.reshape(-1).astype(np.int32), tuple(range(len(units))))
 
 
-def _classes(problem: PlacementProblem, rooms: list[Int64], *, apart: bool) -> tuple[NodeClass, ...]:
+def _classes(
+    problem: PlacementProblem, rooms: list[Int64], units: tuple[Unit, ...], *, apart: bool, ever: bool
+) -> tuple[NodeClass, ...]:
     """Node classes with room for some pod; with `apart` every node is its own."""
     cluster, useful = problem.cluster, np.flatnonzero(np.max(rooms, axis=0) > 0)
-    found: dict[tuple[int, ...], list[int]] = {}
     running = np.zeros(cluster.size, dtype=np.int64)
     running[problem.fixed[problem.fixed >= 0]] = 1 + problem.fixed[problem.fixed >= 0]  # each on its own
     keys = _keys(cluster, problem.primary, [*rooms, running], useful)
-    for node, key in zip(useful.tolist(), keys.tolist(), strict=True):
-        found.setdefault((node,) if apart else tuple(key), []).append(node)
+    mixed = len({unit.shape for unit in units}) > 1 and not apart
+    patterns = _patterns(problem, rooms, units, useful, ever=ever) if mixed else [None] * len(useful)
+    found: dict[tuple[object, ...], list[int]] = {}
+    for node, key, own in zip(useful.tolist(), keys.tolist(), patterns, strict=True):
+        alone = apart or (mixed and own is None)
+        found.setdefault((node,) if alone else (*key, own), []).append(node)
+    of_node = dict(zip(useful.tolist(), patterns, strict=True))
     return tuple(
-        NodeClass(tuple(nodes), tuple(int(room[nodes[0]]) for room in rooms)) for nodes in found.values()
+        NodeClass(tuple(nodes), tuple(int(room[nodes[0]]) for room in rooms), of_node[nodes[0]] or ())
+        for nodes in found.values()
     )
+
+
+def _patterns(
+    problem: PlacementProblem, rooms: list[Int64], units: tuple[Unit, ...], nodes: Int64, *, ever: bool
+) -> list[tuple[Pattern, ...] | None]:
+    """Per node what it can hold of several shapes at once; None where that is too much to list."""
+    wanted = np.bincount([unit.shape for unit in units for _ in unit.pods], minlength=len(problem.shapes))
+    asked = [
+        row for row in range(len(problem.cluster.resources)) if any(s.requests[row] for s in problem.shapes)
+    ]
+    requests = [tuple(int(shape.requests[row]) for row in asked) for shape in problem.shapes]
+    capacity = (problem.cluster.total if ever else problem.cluster.free)[asked]
+    known: dict[tuple[int, ...], tuple[Pattern, ...] | None] = {}
+    found = []
+    for node in nodes.tolist():
+        most = [min(int(room[node]), int(n)) for room, n in zip(rooms, wanted, strict=True)]
+        free = [max(int(row[node]), 0) for row in capacity]
+        key = (*most, *free)
+        if key not in known:
+            known[key] = maximal_patterns(free, requests, most)
+        found.append(known[key])
+    return found
 
 
 def _keys(cluster: Cluster, primary: int, rooms: list[Int64], nodes: Int64) -> Int64:
