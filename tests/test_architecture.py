@@ -68,7 +68,7 @@ HOMES = {
     "grpc": ("scheduler.rpc",),
     "prometheus_client": ("scheduler.metrics",),
     "typer": ("scheduler.cli",),
-    "rich": ("scheduler.cli",),
+    "rich": ("scheduler.cli", "benchmarks"),
     "yaml": ("scheduler.files", "scheduler.config", "scheduler.cli", "deploy", "benchmarks"),
 }
 """The packages that may import each library; nothing else outside the standard library is allowed."""

@@ -1,0 +1,116 @@
+"""`python -m benchmarks simulate`, `compare` and `generate`: options in, exit codes out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.simulate import document
+from benchmarks.simulate.policies import NAMES
+from benchmarks.simulate.replay import DISCIPLINES
+from benchmarks.simulate.run import Options, Progress, Simulation, prepare
+from benchmarks.simulate.traces.job import invalid
+from benchmarks.simulate.traces.reading import FORMATS
+from scheduler.model import InvalidInput
+
+WORDS = ("simulate",)
+INTERRUPTED = 130
+
+
+def main(words: Sequence[str]) -> int:
+    """Exit code 0 when done, 1 for our own error, 2 for wrong usage or input, 3 for a comparison that
+    fails, 130 when interrupted."""
+    given = _parser().parse_args(words)
+    try:
+        return int(given.run(given))
+    except InvalidInput as error:
+        for fault in error.faults:
+            print(f"{fault}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    words = parser.add_subparsers(required=True, metavar="WORD")
+    _add_simulate(words.add_parser("simulate", help="replay a job trace on a cluster in virtual time"))
+    return parser
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--trace", required=True, help="file of jobs")
+    add("--format", choices=sorted(FORMATS), default="plain", help="what the trace is (default plain)")
+    add("--cluster", required=True, help="nvl72:8, hgx:2x4x8, uneven:1, mixed, hosts.csv or a snapshot")
+    add("--policy", choices=NAMES, default="lockstep", help="who decides (default lockstep)")
+    add("--queue", choices=DISCIPLINES, default="fifo", help="discipline (default fifo)")
+    add("--depth", type=int, default=100, help="backfill: how many waiting jobs are looked at")
+    add("--load", type=float, default=1.0, help="how much faster jobs come than recorded")
+    add("--seed", type=int, default=0, help="of preload and failures")
+    add("--preload", type=float, default=0.0, help="share of the GPUs taken for good before the start")
+    add("--jobs", type=int, help="only the first so many jobs")
+    add("--horizon-s", type=float, help="end of the simulation; jobs that run or wait then are cut off")
+    add("--required", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
+    add("--preferred", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
+    add("--failures", help="CSV of node failures: time_s,node,event (down or up)")
+    add("--mtbf-h", type=float, help="mean hours between failures of a node")
+    add("--mttr-h", type=float, default=4.0, help="mean hours to repair (default 4)")
+    add("--checkpoint-s", type=float, default=0.0, help="run time between checkpoints; 0: begin again")
+    add("--skip-bad", action="store_true", help="leave out and list bad rows and jobs too large")
+    add("--check", action="store_true", help="the referee looks at every placement")
+    add("--out", type=Path, help="write the JSON document here")
+    add("--no-times", action="store_true", help="leave measured times out: same options, same bytes")
+    add("--journal", type=Path, help="keep answers here, to resume (default: OUT.journal)")
+    add("--resume", action="store_true", help="go on where the journal ends")
+    parser.set_defaults(run=_simulate)
+
+
+def _simulate(given: argparse.Namespace) -> int:
+    fields: dict[str, Any] = {name: getattr(given, name) for name in Options.__dataclass_fields__}
+    fields |= {name: tuple(fields[name]) for name in ("required", "preferred")}
+    options = Options(**fields)
+    journal = given.journal or (Path(f"{given.out}.journal") if given.out else None)
+    if given.resume and journal is None:
+        raise invalid("--resume", "journal", "", "--journal FILE or --out FILE, beside which it is kept")
+    simulation = prepare(options, journal=journal, resume=given.resume)
+    try:
+        with _progress() as tell:
+            simulation.run(tell)
+    except KeyboardInterrupt:
+        hint = f"; --resume goes on from {journal}" if journal else ""
+        print(f"interrupted{hint}", file=sys.stderr)
+        return INTERRUPTED
+    return _hand_over(simulation, given, journal)
+
+
+def _hand_over(simulation: Simulation, given: argparse.Namespace, journal: Path | None) -> int:
+    found = simulation.document(times=not given.no_times)
+    if given.out:
+        document.write(given.out, found)
+        if journal is not None:
+            journal.unlink(missing_ok=True)
+    print("\n".join(document.table(found)))
+    return 0
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A line that moves, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda _jobs, _now_s: None
+        return
+    from rich.console import Console  # noqa: PLC0415  (only where somebody looks)
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading")
+
+        def tell(jobs: int, now_s: float) -> None:
+            bar.update(task, description=f"{jobs} jobs have come, hour {now_s / 3600:.1f}")
+
+        yield tell
