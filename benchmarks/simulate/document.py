@@ -99,7 +99,7 @@ def table(document: Mapping[str, Any]) -> list[str]:
         f"{head}, {where['gpus']} GPUs",
         f"jobs      {counts}, {jobs['gangs']} of several pods",
         f"use       {use['gar_mean']:.1%} of the GPUs, {queued}",
-        f"blocked   by fragmentation {fragmented['blocked_share']:.2%} of the time; GFR {fragmented['gfr']:.2%}",
+        f"blocked   {fragmented['blocked_share']:.2%} of the time by fragments; GFR {fragmented['gfr']:.2%}",
         "",
         *_columns([_WAIT_HEAD, *(_wait_row(*one) for one in document["summary"]["waiting"].items())]),
         "",

@@ -16,7 +16,7 @@ from scheduler.ledger import Hold
 from scheduler.model import Constraint, Gang, GangKey, Member, NodeName, PodKey
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
-from scheduler.placement.problem import Int32, Int64, PlacementProblem, Rejection
+from scheduler.placement.problem import Cluster, Int32, Int64, PlacementProblem, Rejection
 from scheduler.world import World
 
 Key = tuple[int, int, int, int, tuple[str, ...]]
@@ -74,8 +74,7 @@ class Site:
                 self._problems[key_of(job)] = known
             elif free is None:
                 return known
-        rows = self._ledger.free() if free is None else free
-        return replace(known, cluster=replace(known.cluster, free=rows))
+        return _on(known, self._ledger.free() if free is None else free)
 
     def least(self, job: Job) -> dict[str, int]:
         """Per level the fewest domains that hold a gang with nothing else on the nodes but the background.
@@ -152,6 +151,25 @@ class Site:
             wanted = f"a job that this cluster could hold ({answer.message})"
             raise invalid(job.where or job.id, "gpus", f"{job.pods} x {job.gpus_per_pod}", wanted)
         return {level: least for level, _, least in answer.levels}
+
+
+def _on(known: PlacementProblem, free: Int64) -> PlacementProblem:
+    """The same problem on other free capacity (written out: `replace` takes longer than the decision)."""
+    old = known.cluster
+    return PlacementProblem(
+        known.gang,
+        Cluster(old.names, old.resources, free, old.total, old.usable, old.partitions),
+        known.shapes,
+        known.shape_of,
+        known.rules,
+        known.stage_of,
+        known.replica_of,
+        known.fixed,
+        known.primary,
+        known.terms,
+        known.excluded,
+        known.notes,
+    )
 
 
 def key_of(job: Job) -> Key:

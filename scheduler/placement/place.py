@@ -22,6 +22,7 @@ from scheduler.placement.problem import (
 )
 from scheduler.placement.prune import fewest
 from scheduler.placement.refuse import refuse
+from scheduler.placement.single import solve_single
 from scheduler.placement.tree import TreeForm, tree_form
 
 DEFAULT_LIMITS = Limits()
@@ -30,9 +31,12 @@ DEFAULT_LIMITS = Limits()
 def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assignment | Rejection:
     """The best assignment of a gang under its policy, or why there is none.
 
-    One pod shape on nested levels is solved exactly as a dynamic program; every
-    other gang goes to the integer model, under `limits`.
+    A single pod is a look at every node, and one pod shape on nested levels a dynamic
+    program, both exact; every other gang goes to the integer model, under `limits`.
     """
+    single = solve_single(problem)
+    if single is not None:
+        return single
     form = tree_form(problem)
     if form is None:
         return _by_model(problem, limits)
