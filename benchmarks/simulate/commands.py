@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.simulate import document
+from benchmarks.simulate import compare, document, generate
+from benchmarks.simulate.clusters import cluster
 from benchmarks.simulate.policies import NAMES
 from benchmarks.simulate.replay import DISCIPLINES
 from benchmarks.simulate.run import Options, Progress, Simulation, prepare
@@ -17,7 +19,8 @@ from benchmarks.simulate.traces.job import invalid
 from benchmarks.simulate.traces.reading import FORMATS
 from scheduler.model import InvalidInput
 
-WORDS = ("simulate",)
+WORDS = ("simulate", "compare", "generate")
+BEYOND = 3
 INTERRUPTED = 130
 
 
@@ -37,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     words = parser.add_subparsers(required=True, metavar="WORD")
     _add_simulate(words.add_parser("simulate", help="replay a job trace on a cluster in virtual time"))
+    _add_compare(words.add_parser("compare", help="two simulations side by side"))
+    _add_generate(words.add_parser("generate", help="write a synthetic cluster or workload"))
     return parser
 
 
@@ -89,11 +94,68 @@ def _simulate(given: argparse.Namespace) -> int:
 def _hand_over(simulation: Simulation, given: argparse.Namespace, journal: Path | None) -> int:
     found = simulation.document(times=not given.no_times)
     if given.out:
-        document.write(given.out, found)
+        document.write(given.out, document.text_of(found))
         if journal is not None:
             journal.unlink(missing_ok=True)
     print("\n".join(document.table(found)))
     return 0
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", type=Path, help="document of `simulate`")
+    parser.add_argument("b", type=Path, help="the one that is judged")
+    parser.add_argument(
+        "--fail-on", action="append", default=[], metavar="LIMIT", help="wait_p99_s>1.1x; exit code 3 when so"
+    )
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    limits = [compare.limit_of(text) for text in given.fail_on]
+    found = compare.compared(document.read(given.a), document.read(given.b), limits)
+    print(json.dumps(found) if given.output == "json" else "\n".join(compare.table(found)))
+    return BEYOND if found["broken"] else 0
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    nodes = kinds.add_parser("cluster", help="a snapshot as kubectl prints it")
+    nodes.add_argument("cluster", help="as for simulate")
+    nodes.add_argument("--preload", type=float, default=0.0, help="share of the GPUs that is taken")
+    nodes.set_defaults(text=_cluster_text)
+    jobs = kinds.add_parser("workload", help="a plain trace")
+    jobs.add_argument("--jobs", type=int, default=1000)
+    jobs.add_argument("--sizes", default="1:0.6,8:0.25,32:0.1,128:0.05", help="GPUs and weight, comma list")
+    jobs.add_argument("--per-hour", type=float, default=60.0, help="jobs that come in an hour")
+    jobs.add_argument("--median-s", type=float, default=1800.0, help="median run time")
+    jobs.add_argument("--sigma", type=float, default=1.5, help="of the logarithm of the run time")
+    jobs.set_defaults(text=_workload_text)
+    for kind in (nodes, jobs):
+        kind.add_argument("--seed", type=int, default=0)
+        kind.add_argument("--out", type=Path, required=True)
+        kind.set_defaults(run=_generate)
+
+
+def _generate(given: argparse.Namespace) -> int:
+    document.write(given.out, given.text(given))
+    return 0
+
+
+def _cluster_text(given: argparse.Namespace) -> str:
+    source = cluster(given.cluster, preload=given.preload, seed=given.seed)
+    return json.dumps(generate.snapshot(source), indent=1) + "\n"
+
+
+def _workload_text(given: argparse.Namespace) -> str:
+    return generate.workload(
+        given.jobs,
+        sizes=given.sizes,
+        per_hour=given.per_hour,
+        median_s=given.median_s,
+        sigma=given.sigma,
+        seed=given.seed,
+    )
 
 
 @contextmanager

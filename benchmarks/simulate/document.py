@@ -37,14 +37,14 @@ def job_row(one: Outcome) -> list[Any]:
     return [one.id, rounded(one.submit_s), start_s, end_s, *size, one.spans, one.least, one.proof, one.nodes]
 
 
-def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document so that the file is there whole or as it was: a temporary file beside it, on the
+def write(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or as it was: a temporary file beside it, on the
     disk, takes its name. Raises InvalidInput when it cannot be written."""
     part = ""
     try:
         handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text_of(document))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(part).replace(path)

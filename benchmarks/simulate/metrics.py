@@ -98,7 +98,7 @@ class Meter:
 
     def submitted(self, task: Task) -> None:
         job = task.job
-        least = tuple(self.site.least(job)[level] for level in self.site.levels)
+        least = self.site.least(job)
         self.outcomes[job.id] = Outcome(
             job.id, job.submit_s / self.load, job.duration_s, job.pods, job.gpus, job.tenant, least=least
         )
@@ -150,19 +150,20 @@ def summary(meter: Meter) -> dict[str, Any]:
     return {
         "jobs": _counts(outcomes),
         "allocation": _allocation(meter, outcomes),
-        "waiting": {
-            "all": _waits(outcomes),
-            **{
-                name: _waits([one for one in outcomes if class_of(one.gpus) == name])
-                for name, _ in CLASSES
-                if any(class_of(one.gpus) == name for one in outcomes)
-            },
-        },
+        "waiting": _by_class(outcomes),
         "fragmentation": _fragmentation(meter),
         "placement": _placement(meter.site.levels, outcomes),
         "proof": dict(sorted(meter.proofs.items())),
         "failures": _failures(outcomes),
     }
+
+
+def _by_class(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """All jobs, then each size class that has any."""
+    classes: dict[str, list[Outcome]] = {name: [] for name, _ in CLASSES}
+    for one in outcomes:
+        classes[class_of(one.gpus)].append(one)
+    return {"all": _waits(outcomes), **{name: _waits(found) for name, found in classes.items() if found}}
 
 
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from benchmarks.simulate.clusters import ClusterSource, cluster
 from benchmarks.simulate.document import JOB_COLUMNS, SCHEMA, job_row
 from benchmarks.simulate.journal import Journal
 from benchmarks.simulate.metrics import Meter, percentiles, rounded, summary
-from benchmarks.simulate.policies import Answer, Decide, decider, objective_of
+from benchmarks.simulate.policies import Answer, Decide, decider, objective_of, remembered
 from benchmarks.simulate.replay import Replay, Rules
 from benchmarks.simulate.site import Site, Wishes
 from benchmarks.simulate.traces.job import Job, invalid
@@ -124,7 +124,7 @@ def prepare(options: Options, *, journal: Path | None = None, resume: bool = Fal
         (*_wishes(options.required, required=True), *_wishes(options.preferred, required=False)),
         objective_of(options.policy),
     )
-    decide = decider(options.policy, limits=Limits())
+    decide = remembered(decider(options.policy, limits=Limits()))
     site = Site(source, wishes)
     trace = Trace(Path(options.trace), options.format, skip_bad=options.skip_bad)
     digest = _digest(options, source)

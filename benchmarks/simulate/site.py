@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.simulate.clusters import ClusterSource
 from benchmarks.simulate.traces.job import GPU, Job, invalid
 from scheduler.ledger import Hold
-from scheduler.model import Constraint, Gang, GangKey, Member, NodeName, PodKey
+from scheduler.model import Constraint, Gang, GangKey, Member, NodeName, PodKey, PodShape
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Cluster, Int32, Int64, PlacementProblem, Rejection
@@ -46,7 +46,8 @@ class Site:
         self._ledger = self.world.ledger
         self._wishes = wishes
         self._problems: dict[Key, PlacementProblem] = {}
-        self._least: dict[Key, dict[str, int]] = {}
+        self._least: dict[Key, tuple[int, ...]] = {}
+        self._shapes: dict[Key, PodShape] = {}
         self._running: dict[str, tuple[Job, Int32]] = {}
         self.names = self._ledger.names
         self.levels = tuple(part.name for part in self.world.fabric.arrays().partitions)
@@ -76,19 +77,20 @@ class Site:
                 return known
         return _on(known, self._ledger.free() if free is None else free)
 
-    def least(self, job: Job) -> dict[str, int]:
+    def least(self, job: Job) -> tuple[int, ...]:
         """Per level the fewest domains that hold a gang with nothing else on the nodes but the background.
 
         Raises InvalidInput for a gang that these nodes could never hold.
         """
         key = key_of(job)
-        if key not in self._least:
-            self._least[key] = self._fewest(job)
-        return self._least[key]
+        found = self._least.get(key)
+        if found is None:
+            found = self._least[key] = self._fewest(job)
+        return found
 
     def take(self, job: Job, nodes: Int32) -> None:
         """The whole gang takes its room in one step."""
-        shape = job.shape()
+        shape = self._shape(job)
         pods = {str(rank): (NodeName(self.names[node]), shape) for rank, node in enumerate(nodes.tolist())}
         self._ledger.hold(Hold(GangKey("", job.id), "", _FOREVER_S, pods))
         self._running[job.id] = (job, nodes)
@@ -107,7 +109,7 @@ class Site:
     def use_of(self, job: Job, nodes: Int32) -> Int64:
         """int64[resources, nodes]: what a gang takes on the nodes of its ranks."""
         pods = np.bincount(nodes, minlength=len(self.names))
-        asked = dict(job.shape().demand)
+        asked = dict(self._shape(job).demand)
         return np.array([asked.get(name, 0) for name in self._ledger.resources])[:, None] * pods
 
     def set_ready(self, name: str, *, ready: bool) -> None:
@@ -130,11 +132,18 @@ class Site:
         free = self._ledger.free()[self._gpu_row]
         return np.where(usable, free, 0), np.where(usable, self._ledger.total[self._gpu_row], 0)
 
+    def _shape(self, job: Job) -> PodShape:
+        key = key_of(job)
+        found = self._shapes.get(key)
+        if found is None:
+            found = self._shapes[key] = job.shape()
+        return found
+
     def _recount(self) -> None:
         free, _ = self.gpu_rows()
         self._open_gpus = int(np.maximum(free, 0).sum()) + self.busy_gpus
 
-    def _fewest(self, job: Job) -> dict[str, int]:
+    def _fewest(self, job: Job) -> tuple[int, ...]:
         problem = self.problem(job)
         used = self._ledger.sums()[0]
         shapes = tuple(replace(shape, eligible=shape.ever) for shape in problem.shapes)
@@ -150,7 +159,8 @@ class Site:
         if isinstance(answer, Rejection):
             wanted = f"a job that this cluster could hold ({answer.message})"
             raise invalid(job.where or job.id, "gpus", f"{job.pods} x {job.gpus_per_pod}", wanted)
-        return {level: least for level, _, least in answer.levels}
+        least = {level: count for level, _, count in answer.levels}
+        return tuple(least[level] for level in self.levels)
 
 
 def _on(known: PlacementProblem, free: Int64) -> PlacementProblem:

@@ -15,7 +15,6 @@ from scheduler.placement.problem import (
     NODE,
     Assignment,
     Bool,
-    Int32,
     Int64,
     PlacementProblem,
     TermValue,
@@ -28,11 +27,14 @@ _ALWAYS = re.compile(r"tp_crossings|(pipeline_hops|preferred_(gang|group|pp|tp)|
 _CHARGED = re.compile(r"(broken|left)_(.+)")
 
 
+_Plan = tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stack:
     """All levels as one partition of (level, node) pairs, so that one pass sums every domain.
 
-    `rows`: the row of each level; `key`: int64[levels, nodes], the domain counted through all levels;
+    `rows`: the row of each level; `key`: int64[rows, nodes], the domain counted through all rows;
     `levels`: per level its name and one domain, used and least.
     """
 
@@ -46,68 +48,88 @@ def solve_single(problem: PlacementProblem) -> Assignment | None:
     room, or has a term that is not known here."""
     if problem.pods != 1 or problem.fixed[0] >= 0:
         return None
-    plan = _plan(problem.terms)
-    nodes = np.flatnonzero(slots(problem, int(problem.shape_of[0])))
+    cluster, shape = problem.cluster, int(problem.shape_of[0])
+    stack = _stacked(cluster.partitions, cluster.size)
+    plan = _plan(problem.terms, stack)
+    nodes = slots(problem, shape).nonzero()[0]
     if plan is None or not nodes.size:
         return None
-    free, whole, stack = _per_domain(problem)
-    for what, row in plan:
-        if row is not None and len(nodes) > 1:
-            price = (whole if what == "broken" else free)[stack.key[stack.rows[row]][nodes]]
+    free, whole = _per_domain(problem, stack)
+    node = _cheapest(plan, nodes, {"left": free, "broken": whole}, stack)
+    own = stack.key[:, node]
+    asked = int(problem.shapes[shape].requests[problem.primary])
+    values = {
+        "left": [left - asked for left in free[own].tolist()],
+        "broken": [int(one) for one in whole[own].tolist()],
+        "once": [1],
+        "never": [0],
+    }
+    terms = tuple(
+        _term(name, values[what][row]) for name, (what, row) in zip(problem.terms, plan, strict=True)
+    )
+    return Assignment(np.array([node], dtype=np.int32), terms, "optimal", stack.levels, "tree")
+
+
+def _cheapest(plan: _Plan, nodes: Int64, prices: dict[str, Int64 | Bool], stack: _Stack) -> int:
+    """The first node of those that are cheapest in the first term, of them in the second, and so on."""
+    for what, row in dict.fromkeys(plan):
+        if len(nodes) == 1:
+            break
+        if what in prices:
+            price = prices[what][stack.key[row][nodes]]
             nodes = nodes[price == price.min()]
-    node = int(nodes[0])
-    asked = int(problem.shapes[int(problem.shape_of[0])].requests[problem.primary])
-    terms = []
-    for term, (what, row) in zip(problem.terms, plan, strict=True):
-        value = 1 if what == "once" else 0
-        if row is not None:
-            domain = stack.key[stack.rows[row], node]
-            value = int(whole[domain]) if what == "broken" else int(free[domain]) - asked
-        terms.append(TermValue(term, value, value))
-    return Assignment(np.array([node], dtype=np.int32), tuple(terms), "optimal", stack.levels, "tree")
+    return int(nodes[0])
 
 
 @lru_cache(maxsize=64)
-def _plan(terms: tuple[str, ...]) -> tuple[tuple[str, str | None], ...] | None:
-    """Per term what is charged and at which level; ("once", None) where one pod always counts one,
-    ("never", None) where it counts nothing."""
-    found: list[tuple[str, str | None]] = []
+def _plan(terms: tuple[str, ...], stack: _Stack) -> _Plan | None:
+    """Per term what is charged and at which row of the stack; `once` where one pod always counts one,
+    `never` where it counts nothing."""
+    found: list[tuple[str, int]] = []
     for term in terms:
         name = "broken_" + NODE if term == "nodes_broken" else term
         if charged := _CHARGED.fullmatch(name):
-            found.append((charged[1], charged[2]))
+            found.append((charged[1], stack.rows[charged[2]]))
         elif _ALWAYS.fullmatch(name):
-            found.append(("once" if name == "nodes" or name.startswith("domains_") else "never", None))
+            found.append(("once" if name == "nodes" or name.startswith("domains_") else "never", 0))
         else:
             return None
     return tuple(found)
 
 
+@lru_cache(maxsize=1 << 14)
+def _term(name: str, value: int) -> TermValue:
+    return TermValue(name, value, value)
+
+
 @lru_cache(maxsize=16)
 def _stacked(partitions: tuple[Partition, ...], size: int) -> _Stack:
-    """Cached, since a fabric changes seldom."""
-    of: list[tuple[str, Int32]] = [(part.name, part.domain_of) for part in partitions]
-    of.append((NODE, np.arange(size, dtype=np.int32)))
-    keys, start = [], 0
-    for _, domain_of in of:
+    """Cached, since a fabric changes seldom. Levels at which every node is its own domain share a row."""
+    nodes = np.arange(size, dtype=np.int32)
+    rows: dict[str, int] = {}
+    keys: list[Int64] = []
+    start = 0
+    for name, domain_of in [(NODE, nodes), *((part.name, part.domain_of) for part in partitions)]:
+        if np.array_equal(domain_of, nodes) and keys:
+            rows[name] = 0
+            continue
+        rows[name] = len(keys)
         keys.append(domain_of.astype(np.int64) + start)
         start += int(domain_of.max(initial=-1)) + 1
-    key = frozen(np.array(keys), np.int64)
-    levels = tuple((name, 1, 1) for name, _ in of)
-    return _Stack({name: row for row, (name, _) in enumerate(of)}, key, levels)  # type: ignore[arg-type]
+    levels = tuple((name, 1, 1) for name in (*(part.name for part in partitions), NODE))
+    return _Stack(rows, frozen(np.array(keys), np.int64), levels)  # type: ignore[arg-type]  # int64 by the argument
 
 
-def _per_domain(problem: PlacementProblem) -> tuple[Int64, Bool, _Stack]:
+def _per_domain(problem: PlacementProblem, stack: _Stack) -> tuple[Int64, Bool]:
     """Free units of the primary resource on usable nodes per domain, and whether nothing there
     uses any, as `objective.domain_capacity` counts them, for all levels at once."""
     cluster = problem.cluster
-    free, usable = cluster.free[problem.primary], cluster.usable
-    stack = _stacked(cluster.partitions, cluster.size)
-    key, levels = stack.key.ravel(), len(stack.key)
+    free = cluster.free[problem.primary]
     seen = np.maximum(free, 0)
-    if not usable.all():
-        seen = np.where(usable, seen, 0)
+    if not cluster.usable.all():
+        seen = np.where(cluster.usable, seen, 0)
     busy = np.maximum(cluster.total[problem.primary] - free, 0)
+    key, levels = stack.key.ravel(), len(stack.key)
     free_in, busy_in = (np.bincount(key, weights=np.concatenate((row,) * levels)) for row in (seen, busy))
     # Where nothing is busy all there is is free: a domain without any capacity has none free either.
-    return free_in.astype(np.int64), (busy_in == 0) & (free_in > 0), stack
+    return free_in.astype(np.int64), (busy_in == 0) & (free_in > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scheduler.model import InvalidField, InvalidInput, NodeTerm, PodShape, Requirement
 
@@ -49,6 +50,7 @@ def _affinity(products: tuple[str, ...]) -> tuple[NodeTerm, ...] | None:
     return (NodeTerm((Requirement(PRODUCT, "In", products),)),) if products else None
 
 
+@lru_cache(maxsize=1024)
 def per_node(gpus: int, *, largest: int = 8) -> tuple[int, int]:
     """(pods, GPUs per pod) of a job that only says how many GPUs: the fewest equal pods of at
     most `largest` GPUs."""

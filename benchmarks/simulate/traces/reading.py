@@ -7,23 +7,45 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any, Protocol
 
 from benchmarks.simulate.traces import formats
 from benchmarks.simulate.traces.job import Job, invalid
-from benchmarks.simulate.traces.table import Row
+from benchmarks.simulate.traces.kubectl import kubectl_job, kubectl_rows
+from benchmarks.simulate.traces.sacct import SacctReader
 from scheduler.model import InvalidInput
 
 WINDOW = 10_000
 """By how many rows a job may stand too late in its file."""
 
-Source = Callable[[Path], Iterator[Row]]
-Read = Callable[[Row], Job | None]
 
-FORMATS: dict[str, tuple[Source, Read]] = {
-    "kalos": (formats.kalos_rows, formats.kalos_job),
-    "philly": (formats.philly_rows, formats.philly_job),
-    "openb": (formats.openb_rows, formats.openb_job),
-    "plain": (formats.plain_rows, formats.plain_job),
+class Entry(Protocol):
+    """What a format reads one job from."""
+
+    @property
+    def where(self) -> str:
+        """The place in the file."""
+
+    def check(self) -> None:
+        """Raises InvalidInput for an entry that is broken as such."""
+
+
+Format = tuple[Callable[[Path], Iterator[Any]], Callable[[Any], Job | None]]
+"""Entries of a file, and the job of an entry: None for one that is no job by its nature."""
+
+
+def _sacct() -> Format:
+    reader = SacctReader()
+    return reader.rows, reader.job
+
+
+FORMATS: dict[str, Callable[[], Format]] = {
+    "kalos": lambda: (formats.kalos_rows, formats.kalos_job),
+    "philly": lambda: (formats.philly_rows, formats.philly_job),
+    "openb": lambda: (formats.openb_rows, formats.openb_job),
+    "plain": lambda: (formats.plain_rows, formats.plain_job),
+    "sacct": _sacct,
+    "kubectl": lambda: (kubectl_rows, kubectl_job),
 }
 
 
@@ -59,7 +81,7 @@ class Trace:
                 self._fault(invalid(job.where, "submit", f"{last_s - submit_s:g} s too late", wanted))
                 continue
             last_s = submit_s
-            yield replace(job, submit_s=submit_s)
+            yield replace(job, submit_s=submit_s) if origin_s else job
 
     def exclude(self, where: str, error: InvalidInput) -> None:
         """Leave out a job for a reason found later, or raise it."""
@@ -75,9 +97,10 @@ class Trace:
             yield heapq.heappop(waiting)[2]
 
     def _rows(self) -> Iterator[Job]:
-        source, read = FORMATS[self.format]
+        source, read = FORMATS[self.format]()
         seen: set[bytes] = set()
-        rows, any_row = source(self.path), False
+        rows: Iterator[Entry] = source(self.path)
+        any_row = False
         while True:
             try:
                 row = next(rows)

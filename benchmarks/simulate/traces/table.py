@@ -71,10 +71,13 @@ def rows(
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
             head = [name.strip() for name in next(reader, [])]
+            trailing = len(head) > 1 and not head[-1]  # as `sacct --parsable` ends its lines
+            head = head[:-1] if trailing else head
             _check_head(path, head, needs)
             absent = {name: "" for name in optional if name not in head}
             for cells in reader:
                 if cells:
+                    cells = cells[:-1] if trailing and not cells[-1] else cells  # noqa: PLW2901
                     found = {**absent, **dict(zip(head, cells, strict=False))}
                     yield Row(f"{path}:{reader.line_num}", found, max(len(cells) - len(head), 0))
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
