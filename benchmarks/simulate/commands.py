@@ -8,18 +8,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
-from benchmarks.simulate import compare, document, generate
+from benchmarks.simulate import compare, document, fractional, generate
 from benchmarks.simulate.clusters import cluster
 from benchmarks.simulate.policies import NAMES
 from benchmarks.simulate.replay import DISCIPLINES
 from benchmarks.simulate.run import Options, Progress, Simulation, prepare
 from benchmarks.simulate.traces.job import invalid
-from benchmarks.simulate.traces.reading import FORMATS
+from benchmarks.simulate.traces.reading import FORMATS, Trace
 from scheduler.model import InvalidInput
 
-WORDS = ("simulate", "compare", "generate")
+WORDS = ("simulate", "compare", "generate", "fractional")
 BEYOND = 3
 INTERRUPTED = 130
 
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(words.add_parser("simulate", help="replay a job trace on a cluster in virtual time"))
     _add_compare(words.add_parser("compare", help="two simulations side by side"))
     _add_generate(words.add_parser("generate", help="write a synthetic cluster or workload"))
+    _add_fractional(words.add_parser("fractional", help="shared GPUs: the FGD experiment"))
     return parser
 
 
@@ -139,6 +141,29 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _generate(given: argparse.Namespace) -> int:
     document.write(given.out, given.text(given))
+    return 0
+
+
+def _add_fractional(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nodes", required=True, help="a cluster, as for simulate: openb's nodes.csv")
+    parser.add_argument("--pods", type=Path, required=True, help="openb's pods.csv.gz")
+    parser.add_argument("--seeds", type=int, default=1, help="how many orders of arrival (FGD used 10)")
+    parser.add_argument("--policies", nargs="+", choices=fractional.POLICIES, default=fractional.POLICIES)
+    parser.set_defaults(run=_fractional)
+
+
+def _fractional(given: argparse.Namespace) -> int:
+    nodes = cluster(given.nodes).nodes
+    jobs = list(Trace(given.pods, "openb-demand").jobs())
+    print("shares of all GPUs, mean of the seeds: allocated (fragmented), as demand arrives")
+    for policy in given.policies:
+        runs = [fractional.arrive(nodes, jobs, policy=policy, seed=seed) for seed in range(given.seeds)]
+        marks = [
+            f"{one['arrived']:.0%}: {mean(run[at]['allocated'] for run in runs):.2%}"
+            f" ({mean(run[at]['fragmented'] for run in runs):.2%})"
+            for at, one in enumerate(runs[0])
+        ]
+        print(f"{policy:<9} " + "   ".join(marks))
     return 0
 
 

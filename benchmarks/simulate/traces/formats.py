@@ -67,17 +67,21 @@ def openb_rows(path: Path) -> Iterator[Row]:
 
 def openb_job(row: Row) -> Job:
     """One openb pod: a gang of one, that ran from its scheduling to its deletion."""
-    submit_s = row.number("create_s")
     if not row.text("scheduled_s"):
         raise invalid(row.where, "scheduled_s", "", "a time: this pod never ran, so nothing says how long")
+    return openb_demand(row, duration_s=row.number("delete_s") - row.number("scheduled_s"))
+
+
+def openb_demand(row: Row, *, duration_s: float = 0.0) -> Job:
+    """What one openb pod asks for, whether or not it ever ran."""
     gpus = row.whole("num_gpu")
     share = row.whole("gpu_milli", default=1000)
     if share > 1000 or (gpus > 0 and share == 0):
         raise invalid(row.where, "gpu_milli", share, "1 to 1000")
     return Job(
         row.text("pod"),
-        submit_s,
-        row.number("delete_s") - row.number("scheduled_s"),
+        row.number("create_s"),
+        duration_s,
         1,
         gpus,
         gpu_milli=share if gpus else 0,

@@ -43,6 +43,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
     "kalos": lambda: (formats.kalos_rows, formats.kalos_job),
     "philly": lambda: (formats.philly_rows, formats.philly_job),
     "openb": lambda: (formats.openb_rows, formats.openb_job),
+    "openb-demand": lambda: (formats.openb_rows, formats.openb_demand),
     "plain": lambda: (formats.plain_rows, formats.plain_job),
     "sacct": _sacct,
     "kubectl": lambda: (kubectl_rows, kubectl_job),
