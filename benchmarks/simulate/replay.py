@@ -193,11 +193,12 @@ class Replay:
         """Start a job if it has a place in what is free; a shape that had none is not asked about
         again until room comes free."""
         job = task.job
-        if job.gpus > self.site.free_gpus or key_of(job) in refused:
+        key = key_of(job)
+        if key in refused or job.gpus > self.site.free_gpus:
             return False
         answer = self.ask(lambda: self.site.problem(job, free=free))
         if answer.nodes is None:
-            refused.add(key_of(job))
+            refused.add(key)
             return False
         self.site.take(job, answer.nodes)
         task.since_s = self.now_s

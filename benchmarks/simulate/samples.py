@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.simulate.site import Site
 from scheduler.placement.problem import Int32, Int64
 
-MOST = 2048
+MOST = 1024
 """Samples kept; past that every second one goes and the distance doubles. Memory is flat, and
 the same run gives the same samples."""
 

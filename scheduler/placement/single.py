@@ -55,7 +55,7 @@ def solve_single(problem: PlacementProblem) -> Assignment | None:
     if plan is None or not nodes.size:
         return None
     free, whole = _per_domain(problem, stack)
-    node = _cheapest(plan, nodes, {"left": free, "broken": whole}, stack)
+    node = _cheapest(_charges(plan), nodes, {"left": free, "broken": whole}, stack)
     own = stack.key[:, node]
     asked = int(problem.shapes[shape].requests[problem.primary])
     values = {
@@ -70,15 +70,20 @@ def solve_single(problem: PlacementProblem) -> Assignment | None:
     return Assignment(np.array([node], dtype=np.int32), terms, "optimal", stack.levels, "tree")
 
 
-def _cheapest(plan: _Plan, nodes: Int64, prices: dict[str, Int64 | Bool], stack: _Stack) -> int:
-    """The first node of those that are cheapest in the first term, of them in the second, and so on."""
-    for what, row in dict.fromkeys(plan):
+def _cheapest(charges: _Plan, nodes: Int64, prices: dict[str, Int64 | Bool], stack: _Stack) -> int:
+    """The first node of those that are cheapest in the first charge, of them in the second, and so on."""
+    for what, row in charges:
         if len(nodes) == 1:
             break
-        if what in prices:
-            price = prices[what][stack.key[row][nodes]]
-            nodes = nodes[price == price.min()]
+        price = prices[what][stack.key[row, nodes]]
+        nodes = nodes[price == price.min()]
     return int(nodes[0])
+
+
+@lru_cache(maxsize=64)
+def _charges(plan: _Plan) -> _Plan:
+    """What of a plan can tell nodes apart, each once."""
+    return tuple(dict.fromkeys(step for step in plan if step[0] in ("left", "broken")))
 
 
 @lru_cache(maxsize=64)

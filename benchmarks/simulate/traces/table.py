@@ -78,7 +78,7 @@ def rows(
             for cells in reader:
                 if cells:
                     cells = cells[:-1] if trailing and not cells[-1] else cells  # noqa: PLW2901
-                    found = {**absent, **dict(zip(head, cells, strict=False))}
+                    found = dict(zip(head, cells, strict=False)) | absent
                     yield Row(f"{path}:{reader.line_num}", found, max(len(cells) - len(head), 0))
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
             raise unreadable(f"{path}:{reader.line_num + 1}", error) from error
