@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.simulate.traces.job import GPU, PRODUCT, invalid
-from benchmarks.simulate.traces.table import rows
+from benchmarks.simulate.traces.table import lines, rows
 from deploy.local.objects import node_object
 from scheduler import manifests
 from scheduler.kube.objects import from_dict
@@ -83,7 +83,7 @@ def _from_file(text: str) -> ClusterSource:
 
 def _table(path: Path) -> tuple[Node, ...]:
     """Hosts with leaf, pod and core, or openb nodes with their own capacities."""
-    with path.open(encoding="utf-8") as file:
+    with lines(path) as file:
         head = file.readline().strip().split(",")
     if "gpu_model" in head:
         needs = ("node", "cpu_milli", "memory_mib", "gpus", "gpu_model")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 from benchmarks.simulate import compare, document, fractional, generate
 from benchmarks.simulate.clusters import cluster
+from benchmarks.simulate.files import write
 from benchmarks.simulate.policies import NAMES
 from benchmarks.simulate.replay import DISCIPLINES
 from benchmarks.simulate.run import Options, Progress, Simulation, prepare
@@ -35,6 +37,12 @@ def main(words: Sequence[str]) -> int:
         for fault in error.faults:
             print(f"{fault}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read has gone
+        return 0
+    except OSError as error:
+        print(f"{error.filename or 'file'}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +104,7 @@ def _simulate(given: argparse.Namespace) -> int:
 def _hand_over(simulation: Simulation, given: argparse.Namespace, journal: Path | None) -> int:
     found = simulation.document(times=not given.no_times)
     if given.out:
-        document.write(given.out, document.text_of(found))
+        write(given.out, document.text_of(found))
         if journal is not None:
             journal.unlink(missing_ok=True)
     print("\n".join(document.table(found)))
@@ -140,7 +148,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(given: argparse.Namespace) -> int:
-    document.write(given.out, given.text(given))
+    write(given.out, given.text(given))
     return 0
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,24 +33,6 @@ def job_row(one: Outcome) -> list[Any]:
     end_s = None if one.end_s is None else rounded(one.end_s)
     size = [one.pods, one.gpus, one.tenant, one.restarts]
     return [one.id, rounded(one.submit_s), start_s, end_s, *size, one.spans, one.least, one.proof, one.nodes]
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or as it was: a temporary file beside it, on the
-    disk, takes its name. Raises InvalidInput when it cannot be written."""
-    part = ""
-    try:
-        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(path)
-    except OSError as error:
-        wanted = f"a file that can be written ({error.strerror})"
-        raise invalid(str(path), "--out", path, wanted) from error
-    finally:
-        Path(part).unlink(missing_ok=True) if part else None
 
 
 def text_of(document: Mapping[str, Any]) -> str:

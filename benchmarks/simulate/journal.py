@@ -14,6 +14,7 @@ from typing import TextIO
 
 import numpy as np
 
+from benchmarks.simulate.files import write
 from benchmarks.simulate.policies import Answer, Decide
 from benchmarks.simulate.traces.job import invalid
 from scheduler.placement.problem import PlacementProblem
@@ -38,11 +39,15 @@ class Journal:
         self._flushed_s = time.monotonic()
         if path is None:
             return
-        if resume and path.exists():
-            self._known = _read(path, digest)
         head = json.dumps({"schema": SCHEMA, "digest": digest})
-        path.write_text("\n".join([head, *self._known, ""]), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
+        try:
+            if resume and path.exists():
+                self._known = _read(path, digest)
+            write(path, "\n".join([head, *self._known, ""]))
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            wanted = f"a file that can be read and written ({error.strerror})"
+            raise invalid(str(path), "--journal", path, wanted) from error
         self._known.reverse()
 
     def ask(self, problem: Callable[[], PlacementProblem]) -> Answer:

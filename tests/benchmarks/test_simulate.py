@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
-from benchmarks.simulate import document, run
+from benchmarks.simulate import document, files, run
 from benchmarks.simulate.clusters import cluster
 from benchmarks.simulate.policies import NAMES, Answer
 from benchmarks.simulate.replay import DISCIPLINES, Replay
@@ -257,14 +257,14 @@ def interrupted(
 
 def test_a_document_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "out.json"
-    document.write(file, "before")
+    files.write(file, "before")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(InvalidInput, match="No space left"):
-        document.write(file, "after")
+        files.write(file, "after")
     assert file.read_text() == "before"
     assert [one.name for one in tmp_path.iterdir()] == ["out.json"]
 
@@ -292,4 +292,5 @@ def test_commands_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["compare", *map(str, outs), "--fail-on", "wait_p99_s>1000x"]) == 0
     assert main(["compare", *map(str, outs), "--fail-on", "patience>1"]) == 2
     assert main(["simulate", "--trace", str(jobs), "--cluster", "hgx:1"]) == 2
+    assert main(["simulate", "--trace", str(jobs), "--cluster", str(tmp_path / "none.csv")]) == 2
     assert not list(tmp_path.glob("*.journal"))
