@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks import kalos, path, quality, speed
 from benchmarks.figures import Figure
+from benchmarks.simulate import commands
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TRACES = Path(__file__).parents[2] / "shared" / "traces"
@@ -25,6 +26,9 @@ TRACES = Path(__file__).parents[2] / "shared" / "traces"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; exit code 0 when every target is met, 3 when not."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in commands.WORDS:
+        return commands.main(words)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "what", nargs="*", choices=["speed", "quality", "path", "kalos", []], help="default: all"

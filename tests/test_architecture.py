@@ -76,7 +76,7 @@ HOMES = {
     "google": ("scheduler.rpc", "deploy.examples"),
     "prometheus_client": ("scheduler.metrics",),
     "typer": ("scheduler.cli",),
-    "rich": ("scheduler.cli",),
+    "rich": ("scheduler.cli", "benchmarks"),
     "yaml": ("scheduler.files", "scheduler.config", "scheduler.cli", "deploy", "benchmarks"),
 }
 """The packages that may import each library; nothing else outside the standard library is allowed."""

@@ -24,6 +24,7 @@ from scheduler.placement.problem import (
 )
 from scheduler.placement.prune import fewest
 from scheduler.placement.refuse import refuse
+from scheduler.placement.single import solve_single
 from scheduler.placement.tree import TreeForm, tree_form
 
 DEFAULT_LIMITS = Limits()
@@ -32,10 +33,14 @@ DEFAULT_LIMITS = Limits()
 def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assignment | Rejection:
     """The best assignment of a gang under its policy, or why there is none.
 
-    One pod shape on nested levels is solved exactly as a dynamic program; every
-    other gang goes to the integer model, under `limits`. Raises Abandoned when they say so.
+    A single pod is a look at every node, and one pod shape on nested levels a dynamic
+    program, both exact; every other gang goes to the integer model, under `limits`.
+    Raises Abandoned when they say so.
     """
     limits.go_on()
+    single = solve_single(problem)
+    if single is not None:
+        return single
     form = tree_form(problem)
     terms = tree_terms(problem, form) if form is not None else ()
     if form is None or not in_tables(terms):

@@ -223,13 +223,15 @@ def slots(problem: PlacementProblem, shape: int, *, ever: bool = False) -> Int64
     """
     demand = problem.shapes[shape]
     capacity = problem.cluster.total if ever else problem.cluster.free
-    room = np.full(problem.cluster.size, problem.pods, dtype=np.int64)
-    for resource in np.flatnonzero(demand.requests):
-        request = demand.requests[resource]
-        row = capacity[resource]
-        np.minimum(room, row if request == 1 else row // request, out=room)
+    room: Int64 | None = None
+    for resource, request in enumerate(demand.requests.tolist()):
+        if request:
+            row = capacity[resource] if request == 1 else capacity[resource] // request
+            room = np.minimum(row, problem.pods if room is None else room)
+    if room is None:
+        room = np.full(problem.cluster.size, problem.pods, dtype=np.int64)
     np.maximum(room, 0, out=room)
-    room[~(demand.ever if ever else demand.eligible)] = 0
+    room *= demand.ever if ever else demand.eligible
     return room
 
 

@@ -1,0 +1,82 @@
+"""Who decides in a simulation: the engine under one of its policies, or a heuristic to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from benchmarks.simulate.rivals import RIVALS
+from benchmarks.simulate.traces.job import invalid
+from scheduler.placement.place import place
+from scheduler.placement.policy import PRESETS
+from scheduler.placement.problem import Assignment, Int32, Limits, PlacementProblem, slots
+
+LOCKSTEP = "lockstep"
+NAMES = (LOCKSTEP, *PRESETS, *RIVALS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The node of every rank (None: no room found), and how far it is proven: `optimal`, `gap` or
+    `timed_out`; `proven` or `timed_out` of a refusal; `heuristic` where nothing is."""
+
+    nodes: Int32 | None
+    proof: str
+
+
+Decide = Callable[[PlacementProblem], Answer]
+
+
+def decider(name: str, *, limits: Limits) -> Decide:
+    """The decider of a name; raises InvalidInput for a name that is none."""
+    if name == LOCKSTEP or name in PRESETS:
+        return lambda problem: _no_room(problem) or _by_engine(problem, limits)
+    rival = RIVALS.get(name)
+    if rival is None:
+        raise invalid("--policy", "name", name, f"one of {', '.join(NAMES)}")
+    return lambda problem: _no_room(problem) or Answer(rival(problem), "heuristic")
+
+
+def remembered(decide: Decide, *, most: int = 1 << 16) -> Decide:
+    """A decider that answers the same problem on the same free capacity from memory.
+
+    Exact: problems formulated once share their shapes, so those and what is free are the whole
+    problem. A full cluster comes back to the same states again and again. At most `most`
+    answers are kept; then it begins anew.
+    """
+    kept: dict[tuple[int, bytes], tuple[object, Answer]] = {}
+
+    def answer(problem: PlacementProblem) -> Answer:
+        free = blake2b(problem.cluster.free.data, digest_size=16).digest()
+        key = (id(problem.shapes), free)
+        known = kept.get(key)
+        if known is not None:
+            return known[1]
+        found = decide(problem)
+        if len(kept) >= most:
+            kept.clear()
+        kept[key] = (problem.shapes, found)  # holding the shapes keeps their id theirs
+        return found
+
+    return answer
+
+
+def objective_of(name: str) -> str:
+    """The objective policy that gangs ask for under a decider."""
+    return name if name in PRESETS else ""
+
+
+def _no_room(problem: PlacementProblem) -> Answer | None:
+    """The refusal that needs no decider: all nodes together have room for fewer pods. Saves the engine
+    its explanation, which nobody reads here."""
+    if problem.pods == 1 and problem.shapes[0].requests[problem.primary] <= 1:
+        return None  # the smallest there is: seldom refused, and looked at in no time
+    return Answer(None, "proven") if int(slots(problem, 0).sum()) < problem.pods else None
+
+
+def _by_engine(problem: PlacementProblem, limits: Limits) -> Answer:
+    answer = place(problem, limits=limits)
+    if isinstance(answer, Assignment):
+        return Answer(answer.nodes, answer.proof)
+    return Answer(None, answer.proof)

@@ -1,0 +1,205 @@
+"""One simulation from its options to its document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.simulate import events
+from benchmarks.simulate.clusters import ClusterSource, cluster
+from benchmarks.simulate.document import JOB_COLUMNS, SCHEMA, job_row
+from benchmarks.simulate.journal import Journal
+from benchmarks.simulate.metrics import Meter, percentiles, rounded, summary
+from benchmarks.simulate.policies import Answer, Decide, decider, objective_of, remembered
+from benchmarks.simulate.replay import Replay, Rules
+from benchmarks.simulate.site import Site, Wishes
+from benchmarks.simulate.traces.job import Job, invalid
+from benchmarks.simulate.traces.reading import FORMATS, Trace
+from scheduler.model import SCOPES, Constraint, InvalidInput
+from scheduler.placement.check import violations
+from scheduler.placement.problem import Limits, PlacementProblem
+
+Progress = Callable[[int, float], None]
+"""Told the number of jobs that have come and the time of the simulation, now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that decides the outcome; the same options and files give the same document."""
+
+    trace: str
+    format: str
+    cluster: str
+    policy: str = "lockstep"
+    queue: str = "fifo"
+    depth: int = 100
+    load: float = 1.0
+    seed: int = 0
+    preload: float = 0.0
+    jobs: int | None = None
+    horizon_s: float | None = None
+    required: tuple[str, ...] = ()
+    preferred: tuple[str, ...] = ()
+    failures: str | None = None
+    mtbf_h: float | None = None
+    mttr_h: float = 4.0
+    checkpoint_s: float = 0.0
+    skip_bad: bool = False
+    check: bool = False
+
+
+@dataclass(slots=True)
+class Simulation:
+    """A simulation that is ready to run; `close` keeps the journal when it is interrupted."""
+
+    options: Options
+    source: ClusterSource
+    trace: Trace
+    site: Site
+    journal: Journal
+    meter: Meter
+    replay: Replay
+    digest: str
+    wall_s: float = field(default=0.0)
+
+    def run(self, progress: Progress = lambda _jobs, _now_s: None) -> None:
+        """To its end. Raises InvalidInput for a bad row or a job that the cluster could never hold."""
+        started = time.perf_counter()
+        try:
+            self.replay.run(self._told(progress), _events(self.options, self.site))
+        finally:
+            self.journal.close()
+            self.wall_s = time.perf_counter() - started
+
+    def document(self, *, times: bool = True) -> dict[str, Any]:
+        """`lockstep.simulation/v1`; without `times` the same bytes for the same options."""
+        outcomes = list(self.meter.outcomes.values())
+        found: dict[str, Any] = {
+            "schema": SCHEMA,
+            "digest": self.digest,
+            "options": asdict(self.options),
+            "cluster": {
+                "name": self.source.name,
+                "nodes": len(self.site.names),
+                "gpus": int(self.site.gpu_rows()[1].sum()),
+                "background_pods": len(self.source.background),
+                "levels": list(self.site.levels),
+            },
+            "summary": summary(self.meter),
+            "excluded": [[one.where, one.why] for one in self.trace.excluded],
+            "job_columns": list(JOB_COLUMNS),
+            "job_rows": [job_row(one) for one in outcomes],
+        }
+        if times:
+            found["measured"] = self._measured(len(outcomes))
+        return found
+
+    def _measured(self, jobs: int) -> dict[str, Any]:
+        return {
+            "wall_s": rounded(self.wall_s),
+            "jobs_per_s": rounded(jobs / self.wall_s) if self.wall_s else 0.0,
+            "decisions": len(self.journal.times_ms),
+            "decisions_from_journal": self.journal.replayed,
+            "decision_ms": percentiles(self.journal.times_ms),
+        }
+
+    def _told(self, progress: Progress) -> Iterator[Job]:
+        for count, job in enumerate(islice(self.trace.jobs(), self.options.jobs)):
+            if count % 256 == 0:
+                progress(count, job.submit_s / self.options.load)
+            yield job
+
+
+def prepare(options: Options, *, journal: Path | None = None, resume: bool = False) -> Simulation:
+    """Read what the options name; raises InvalidInput for anything wrong with it."""
+    _check(options)
+    source = cluster(options.cluster, preload=options.preload, seed=options.seed)
+    wishes = Wishes(
+        (*_wishes(options.required, required=True), *_wishes(options.preferred, required=False)),
+        objective_of(options.policy),
+    )
+    decide = remembered(decider(options.policy, limits=Limits()))
+    site = Site(source, wishes)
+    trace = Trace(Path(options.trace), options.format, skip_bad=options.skip_bad)
+    digest = _digest(options, source)
+    keeper = Journal(_checked(decide) if options.check else decide, journal, digest=digest, resume=resume)
+    meter = Meter(site, options.load)
+    rules = Rules(
+        options.queue,
+        options.depth,
+        options.load,
+        float("inf") if options.horizon_s is None else options.horizon_s,
+        options.checkpoint_s,
+    )
+    replay = Replay(site, keeper.ask, rules, meter, lambda job, error: trace.exclude(job.where, error))
+    return Simulation(options, source, trace, site, keeper, meter, replay, digest)
+
+
+def _check(options: Options) -> None:
+    if options.format not in FORMATS:
+        raise invalid("--format", "name", options.format, f"one of {', '.join(FORMATS)}")
+    for name, value in (("--load", options.load), ("--mttr-h", options.mttr_h)):
+        if not value > 0:
+            raise invalid(name, "value", value, "more than 0")
+    if options.mtbf_h is not None and not options.mtbf_h > 0:
+        raise invalid("--mtbf-h", "value", options.mtbf_h, "more than 0")
+
+
+def _wishes(words: tuple[str, ...], *, required: bool) -> Iterator[Constraint]:
+    for word in words:
+        scope, _, level = word.partition("=")
+        known = next((one for one in SCOPES if one == scope), None)
+        if known is None or not level:
+            option = "--required" if required else "--preferred"
+            raise invalid(option, "wish", word, "scope=level, such as gang=leaf")
+        yield Constraint(known, level, required, "simulate")
+
+
+def _events(options: Options, site: Site) -> Iterator[events.NodeEvent]:
+    if options.failures is not None:
+        return events.from_list(Path(options.failures), site.names)
+    if options.mtbf_h is not None:
+        mtbf_s, mttr_s = options.mtbf_h * 3600, options.mttr_h * 3600
+        return events.by_rate(site.names, mtbf_s=mtbf_s, mttr_s=mttr_s, seed=options.seed)
+    return iter(())
+
+
+def _digest(options: Options, source: ClusterSource) -> str:
+    """Of everything that decides the outcome: options, trace, list of failures, nodes and background."""
+    total = hashlib.sha256()
+    given = {key: value for key, value in asdict(options).items() if key not in ("trace", "failures")}
+    total.update(json.dumps(given, sort_keys=True).encode())
+    for name in (options.trace, options.failures):
+        total.update(_file_digest(name) if name else b"-")
+    total.update(repr(source.nodes).encode())
+    total.update(repr([(pod.uid, pod.node, pod.shape) for pod in source.background]).encode())
+    return total.hexdigest()
+
+
+def _file_digest(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise invalid(name, "file", name, f"a file that can be read ({error.strerror})") from error
+
+
+def _checked(decide: Decide) -> Decide:
+    """A decider whose every answer the referee looks at."""
+
+    def checked(problem: PlacementProblem) -> Answer:
+        answer = decide(problem)
+        if answer.nodes is not None and (wrong := violations(problem, answer.nodes)):
+            raise AssertionError(f"{problem.gang}: {wrong[0].message}")
+        return answer
+
+    return checked
+
+
+__all__ = ["InvalidInput", "Options", "Simulation", "prepare"]

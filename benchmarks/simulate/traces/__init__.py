@@ -1,0 +1,1 @@
+"""Job traces: one reader per format, all of them streams of `Job`."""
