@@ -1,8 +1,7 @@
 """The words of the scheduler: pods, shapes, gangs, constraints.
 
-Plain immutable values with no behaviour beyond reading themselves. Amounts are
-whole numbers: CPU in millicores, memory and storage in bytes, every other
-resource in its own count.
+Plain immutable values. Amounts are whole numbers: CPU in millicores, memory and
+storage in bytes, every other resource in its own count.
 """
 
 from __future__ import annotations
@@ -304,6 +303,7 @@ class Code(StrEnum):
     NO_NODE_MATCHES = "NoNodeMatches"
     CLUSTER_TOO_SMALL = "ClusterTooSmall"
     NO_DOMAIN_FITS = "NoDomainFits"
+    FRAGMENTED = "Fragmented"
     NOT_ENOUGH_CAPACITY = "NotEnoughCapacity"
     TIMED_OUT = "TimedOut"
     FAILED = "InternalError"

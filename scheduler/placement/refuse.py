@@ -98,9 +98,24 @@ def _wider(form: TreeForm, size: int, bound: int) -> str:
     return ""
 
 
+def lacking(problem: PlacementProblem, *, possible: bool) -> tuple[Code, str]:
+    """What the cluster as a whole lacks: size, capacity that is free, or only free capacity in one
+    place; and the words for the last."""
+    if not possible:
+        return Code.CLUSTER_TOO_SMALL, ""
+    requests = np.array([shape.requests[problem.primary] for shape in problem.shapes])
+    asked = int(requests[problem.shape_of[problem.fixed < 0]].sum())
+    may = np.any([shape.eligible for shape in problem.shapes], axis=0)
+    free = int(np.maximum(problem.cluster.free[problem.primary][may], 0).sum())
+    if asked == 0 or free < asked:
+        return Code.NOT_ENOUGH_CAPACITY, ""
+    unit = problem.cluster.resources[problem.primary]
+    return Code.FRAGMENTED, f" ({asked} {unit} asked and {free} free in all, but scattered)"
+
+
 def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Rejection:
     best = int(form.capacity[0].sum())
-    code = Code.NOT_ENOUGH_CAPACITY if possible else Code.CLUSTER_TOO_SMALL
+    code, scattered = lacking(problem, possible=possible)
     when = "free now" if possible else "even when empty"
     message = f"the gang needs room for {problem.pods} pods; the cluster has room for {best} {when}"
     bound = problem_blocks(form)
@@ -109,6 +124,7 @@ def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Re
             f"{SCOPE_WORDS[scope].split(' ', 1)[1]}s per {form.levels[block[1]].names[0]}"
             for scope, block in bound
         )
+    message += scattered
     resource = problem.cluster.resources[problem.primary]
     facts = (Blocking("resource", resource, f"{problem.pods} pods needed, room for {best}"),)
     return Rejection(

@@ -9,7 +9,7 @@ import numpy as np
 from scheduler.model import Code
 from scheduler.placement.counts import Counts
 from scheduler.placement.problem import Blocking, Limits, PlacementProblem, Rejection, ScopeRule, slots
-from scheduler.placement.refuse import SCOPE_WORDS, lost_nodes, no_node
+from scheduler.placement.refuse import SCOPE_WORDS, lacking, lost_nodes, no_node
 from scheduler.placement.search import Search
 from scheduler.placement.units import reduce
 
@@ -83,12 +83,13 @@ def _whole(problem: PlacementProblem, *, possible: bool) -> Rejection:
     everywhere = replace(problem, rules=())
     best = min(_best_anywhere(everywhere, pods, ever=not possible), len(pods))
     when = "now" if possible else "even on empty nodes"
-    code = Code.NOT_ENOUGH_CAPACITY if possible else Code.CLUSTER_TOO_SMALL
+    code, scattered = lacking(problem, possible=possible)
     message = f"the gang's {len(pods)} pods do not fit together {when}"
     if best < len(pods):
         message += f"; there is room for {best} of them"
     else:
         message += ": each alone has room, but not all under the gang's constraints"
+    message += scattered
     resource = problem.cluster.resources[problem.primary]
     fact = Blocking("resource", resource, f"{len(pods)} pods needed, room for {best} without constraints")
     return Rejection(

@@ -15,7 +15,7 @@ WORDS = {
     "Proof": ("optimal", "gap", "timed_out", "proven"),
     "ReasonCode": tuple(Code),
     "BlockingKind": ("pod", "node", "constraint", "taint", "selector", "resource", "label"),
-    "FixKind": ("wait", "evict", "relax", "uncordon", "add-nodes", "resize"),
+    "FixKind": ("wait", "evict", "relax", "uncordon", "add-nodes", "resize", "move"),
     "GangState": tuple(State),
     "ChangeKind": ("reset", "added", "changed", "deleted", "synced"),
 }

@@ -32,6 +32,7 @@ class ReasonCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CODE_NO_NODE_MATCHES: _ClassVar[ReasonCode]
     REASON_CODE_CLUSTER_TOO_SMALL: _ClassVar[ReasonCode]
     REASON_CODE_NO_DOMAIN_FITS: _ClassVar[ReasonCode]
+    REASON_CODE_FRAGMENTED: _ClassVar[ReasonCode]
     REASON_CODE_NOT_ENOUGH_CAPACITY: _ClassVar[ReasonCode]
     REASON_CODE_TIMED_OUT: _ClassVar[ReasonCode]
     REASON_CODE_INTERNAL_ERROR: _ClassVar[ReasonCode]
@@ -57,6 +58,7 @@ class FixKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FIX_KIND_UNCORDON: _ClassVar[FixKind]
     FIX_KIND_ADD_NODES: _ClassVar[FixKind]
     FIX_KIND_RESIZE: _ClassVar[FixKind]
+    FIX_KIND_MOVE: _ClassVar[FixKind]
 
 class GangState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -94,6 +96,7 @@ REASON_CODE_NO_DOMAIN_LARGE_ENOUGH: ReasonCode
 REASON_CODE_NO_NODE_MATCHES: ReasonCode
 REASON_CODE_CLUSTER_TOO_SMALL: ReasonCode
 REASON_CODE_NO_DOMAIN_FITS: ReasonCode
+REASON_CODE_FRAGMENTED: ReasonCode
 REASON_CODE_NOT_ENOUGH_CAPACITY: ReasonCode
 REASON_CODE_TIMED_OUT: ReasonCode
 REASON_CODE_INTERNAL_ERROR: ReasonCode
@@ -113,6 +116,7 @@ FIX_KIND_RELAX: FixKind
 FIX_KIND_UNCORDON: FixKind
 FIX_KIND_ADD_NODES: FixKind
 FIX_KIND_RESIZE: FixKind
+FIX_KIND_MOVE: FixKind
 GANG_STATE_UNSPECIFIED: GangState
 GANG_STATE_FORMING: GangState
 GANG_STATE_PENDING: GangState
