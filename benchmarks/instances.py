@@ -20,6 +20,14 @@ def nvl72(nodes: int, load: float, seed: int) -> Cluster:
     return _loaded(rack, 4, load, seed, {"spine": rack // 16, "leaf": rack, "nvlink": rack})
 
 
+def scattered(nodes: int, share: float, seed: int) -> Cluster:
+    """As `nvl72`, with the same share of GPUs in use everywhere: much is free, and no rack wholly."""
+    rack = np.arange(nodes // 18 * 18) // 18
+    used = np.random.default_rng(seed).binomial(4, share, len(rack))
+    levels = {"spine": rack // 16, "leaf": rack, "nvlink": rack}
+    return cluster(4 - used, np.full(len(rack), 4), levels)
+
+
 def hgx(nodes: int, load: float, seed: int) -> Cluster:
     """Nodes with 8 GPUs, leaves of 12 to 20 nodes, 16 leaves a spine; every leaf has its own load."""
     sizes = np.random.default_rng(seed + 1).integers(12, 21, nodes // 12)

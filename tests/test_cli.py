@@ -207,3 +207,62 @@ def test_the_fewest_victims(tmp_path: Path) -> None:
     (evict,) = [fix for fix in answer["gangs"][0]["reason"]["fixes"] if fix["kind"] == "evict"]
     assert evict["detail"] == {"victims": ["default/big"], "pods": 18, "least": 1, "proof": "optimal"}
     assert evict["verified"]
+
+
+def _running(name: str, places: list[str], gpus: int) -> list[dict[str, Any]]:
+    pods = gang_pods(name, len(places), gpus=gpus)
+    for pod, node in zip(pods, places, strict=True):
+        pod["metadata"]["uid"] = f"uid-{pod['metadata']['name']}"
+        pod["spec"]["nodeName"] = node
+        pod["spec"].pop("schedulingGates", None)
+    return pods
+
+
+def test_who_would_have_to_move(tmp_path: Path) -> None:
+    """Every rack is a few nodes short; the cheapest to clear is the one with a gang of half nodes."""
+    nodes = [node_object(one) for one in nvl72(3)]
+    pods = [
+        *_running("a", ["nvl-1-01", "nvl-1-02"], 4),
+        *_running("b", ["nvl-2-01", "nvl-2-02", "nvl-2-03"], 4),
+        *_running("c", ["nvl-3-01", "nvl-3-02"], 2),
+    ]
+    file = tmp_path / "cluster.json"
+    file.write_text(json.dumps({"kind": "List", "items": [*nodes, *pods]}))
+    wanted = gang_pods("new", 18, gpus=4, annotations={"required": "gang=rack"})
+    code, answer = plan(str(file), wanted, "--defragment")
+    assert code == 3
+    move = answer["gangs"][0]["reason"]["fixes"][0]
+    assert (move["kind"], move["verified"]) == ("move", True)
+    assert (move["detail"]["amount"], move["detail"]["least"], move["detail"]["proof"]) == (4, 4, "optimal")
+    assert [(step["move"], step["from"]) for step in move["detail"]["steps"]] == [
+        ("default/c", ["nvl-3-01", "nvl-3-02"])
+    ]
+    assert len(move["detail"]["then"]) == 18
+    assert not set(move["detail"]["steps"][0]["to"]) & set(move["detail"]["then"])
+
+
+def test_roles_with_levels_and_sizes_of_their_own(tmp_path: Path) -> None:
+    """Prefill wants a rack, decode one NVLink domain per replica of 32 GPUs, the router nothing."""
+    file = tmp_path / "nodes.json"
+    file.write_text(json.dumps({"kind": "List", "items": [node_object(one) for one in nvl72(2)]}))
+    roles = {
+        "prefill": (4, 4, {"tensor-parallel": "8", "required": "gang=spine,group=rack"}),
+        "decode": (8, 4, {"tensor-parallel": "32", "required": "gang=spine,tp=nvlink"}),
+        "router": (1, 0, {}),
+    }
+    pods = []
+    for role, (count, gpus, more) in roles.items():
+        for pod in gang_pods("ds", count, gpus=gpus, annotations={"group": role, **more}):
+            pod["metadata"]["name"] = f"{role}-{pod['metadata']['name']}"
+            pod["metadata"]["annotations"]["lockstep.scheduling/gang-size"] = "13"
+            pods.append(pod)
+    code, answer = plan(str(file), pods)
+    (gang,) = answer["gangs"]
+    assert (code, gang["verdict"], gang["proof"]) == (0, "placed", "optimal")
+    sizes = {group["name"]: (group["pods"], group.get("tp")) for group in gang["shape"]["groups"]}
+    assert sizes == {"prefill": (4, 8), "decode": (8, 32), "router": (1, None)}
+    inside = {
+        role: {pod["domains"][level] for pod in gang["pods"] if pod["group"] == role}
+        for role, level in (("prefill", "rack"), ("decode", "nvlink"))
+    }
+    assert all(len(domains) == 1 for domains in inside.values())

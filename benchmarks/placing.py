@@ -1,0 +1,155 @@
+"""Figures of single decisions, of the sizes that the placement targets are stated for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import TypeVar
+
+import numpy as np
+
+from benchmarks import instances
+from benchmarks.figures import Figure
+from scheduler.placement.batch import place_batch
+from scheduler.placement.changes import Occupant, Surroundings
+from scheduler.placement.defragment import defragment
+from scheduler.placement.explain import explain
+from scheduler.placement.place import place
+from scheduler.placement.problem import Assignment, Cluster, Limits, PlacementProblem, Rejection
+
+Tell = Callable[[str], None]
+Make = Callable[[int], PlacementProblem]
+SEEDS = 5
+T = TypeVar("T")
+
+_SINGLE: tuple[tuple[str, Make, float], ...] = (
+    ("16 pods, one leaf required, 5,000 nodes", lambda seed: _one_rack(5000, 16, seed), 1),
+    ("900 pods, leaf preferred, 5,000 nodes", lambda seed: _preferred(5000, 900, seed), 3),
+    ("256 pods, 25,000 NVL72 nodes, 50 % load", lambda seed: _nvl72(25000, 256, seed), 3),
+    ("1,024 pods, 25,000 NVL72 nodes, 50 % load", lambda seed: _nvl72(25000, 1024, seed), 6),
+    ("1,024 pods, 25,000 HGX nodes, 50 % load", lambda seed: _hgx(25000, 1024, seed), 20),
+    ("256 pods, 100,000 NVL72 nodes, 50 % load", lambda seed: _nvl72(100000, 256, seed), 20),
+    ("does not fit, with proof, 25,000 nodes", lambda seed: _one_rack(25000, 19, seed), 0.3),
+    ("8 unequal groups in 64 racks", lambda seed: instances.unequal_groups(64, 8, seed), 20),
+    ("4 pod shapes in 32 racks", lambda seed: instances.pod_shapes(32, 4, 6, seed), 20),
+)
+
+
+def _one_rack(nodes: int, pods: int, seed: int) -> PlacementProblem:
+    return instances.one_rack(instances.nvl72(nodes, 0.5, seed), pods)
+
+
+def _preferred(nodes: int, pods: int, seed: int) -> PlacementProblem:
+    return instances.preferred_rack(instances.nvl72(nodes, 0.3, seed), pods)
+
+
+def _nvl72(nodes: int, pods: int, seed: int) -> PlacementProblem:
+    return instances.tensor_pairs(instances.nvl72(nodes, 0.5, seed), pods, 4)
+
+
+def _hgx(nodes: int, pods: int, seed: int) -> PlacementProblem:
+    return instances.tensor_pairs(instances.hgx(nodes, 0.5, seed), pods, 8)
+
+
+def figures(*, runs: int, tell: Tell) -> list[Callable[[], Figure]]:
+    """Every measurement, to be made one after another."""
+    single = [partial(_single, name, make, target, runs, tell) for name, make, target in _SINGLE]
+    return [*single, partial(_explained, runs, tell), partial(_batch, tell), partial(_moves, tell)]
+
+
+def _single(name: str, make: Make, target: float, runs: int, tell: Tell) -> Figure:
+    times, proven = [], 0
+    for seed in range(SEEDS):
+        problem = make(seed)
+        place(problem)
+        for _ in range(runs):
+            elapsed, answer = _timed(lambda problem=problem: place(_fresh(problem)))  # type: ignore[misc]
+            times.append(elapsed)
+            proven += answer.proof in ("optimal", "proven")
+    return _figure(f"place(): {name}, p50", times, target, f"{proven} of {len(times)} answers proven", tell)
+
+
+def _explained(runs: int, tell: Tell) -> Figure:
+    """A refusal with its smallest set of facts and its fixes."""
+    times = []
+    for seed in range(SEEDS):
+        cluster = instances.scattered(5000, 0.2, seed)
+        problem, occupants = instances.one_rack(cluster, 18), _occupants(cluster, 4)
+        refusal = place(problem)
+        if isinstance(refusal, Rejection):
+            around = Surroundings(tuple(occupants))
+            for _ in range(runs):
+                work = partial(explain, problem, refusal, around, limits=Limits())
+                times.append(_timed(work)[0])
+    return _figure("a refusal with facts and verified fixes, 5,000 nodes, p50", times, 100, "", tell)
+
+
+def _batch(tell: Tell) -> Figure:
+    times, told = [], []
+    for seed in range(SEEDS):
+        cluster, draw = instances.nvl72(25000, 0.5, seed), np.random.default_rng(seed)
+        gangs = [instances.tensor_pairs(cluster, 2 * int(draw.integers(1, 33)), 4) for _ in range(50)]
+        elapsed, answer = _timed(partial(place_batch, gangs, limits=Limits(), in_order=True, rounds=0))
+        times.append(elapsed)
+        told.append(answer.proof)
+    detail = (
+        f"each exact on what the earlier left, joint bound; {told.count('optimal')} of {len(told)} proven"
+    )
+    return _figure("50 gangs in one batch, 25,000 nodes, p50", times, 60, detail, tell)
+
+
+def _moves(tell: Tell) -> Figure:
+    """A gang that wants a whole rack among gangs of four pods."""
+    times, proven, found = [], 0, 0
+    for seed in range(SEEDS):
+        cluster = instances.scattered(25000, 0.06, seed)
+        problem, occupants = instances.one_rack(cluster, 18), _occupants(cluster, 4)
+        if isinstance(place(problem), Assignment):
+            continue
+        again = partial(_again, problem)
+        elapsed, moves = _timed(partial(defragment, problem, occupants, again, Limits()))
+        times.append(elapsed)
+        found += moves is not None
+        proven += moves is not None and moves.proof == "optimal"
+    detail = f"{found} of {len(times)} found, {proven} proven"
+    return _figure("defragmentation, 25,000 nodes, p50", times or [0.0], 250, detail, tell)
+
+
+def _again(problem: PlacementProblem, one: Occupant) -> PlacementProblem:
+    free = problem.cluster.free.copy()
+    for node, vector in one.use:
+        free[:, node] += vector
+    cluster = replace(problem.cluster, free=free)
+    rules = [instances.whole(len(one.use))]
+    return instances.gang(cluster, rules, gpus=[1], shape_of=[0] * len(one.use), name=one.name)
+
+
+def _occupants(cluster: Cluster, size: int) -> list[Occupant]:
+    """What is used, cut into gangs of so many one-GPU pods in the order of the nodes."""
+    used = np.repeat(np.arange(cluster.size), (cluster.total - cluster.free)[0])
+    one = np.array([1], dtype=np.int64)
+    return [
+        Occupant("gang", f"running/g{at // size}", tuple((int(node), one) for node in used[at : at + size]))
+        for at in range(0, len(used), size)
+    ]
+
+
+def _fresh(problem: PlacementProblem) -> PlacementProblem:
+    """The same problem on another cluster object, so that nothing is remembered."""
+    return replace(problem, cluster=replace(problem.cluster))
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    started = time.perf_counter()
+    answer = work()
+    return (time.perf_counter() - started) * 1000, answer
+
+
+def _figure(name: str, times: list[float], target: float, detail: str, tell: Tell) -> Figure:
+    tell(f"{name}: {median(times):.2f} ms ({min(times):.2f} to {max(times):.2f})")
+    more = f"{detail}; " if detail else ""
+    note = f"{more}{len(times)} runs over {SEEDS} seeds, slowest {max(times):.3g} ms"
+    return Figure(name=name, value=median(times), unit="ms", target=target, detail=note)
