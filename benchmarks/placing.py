@@ -105,7 +105,7 @@ def _moves(tell: Tell) -> Figure:
     """A gang that wants a whole rack among gangs of four pods."""
     times, proven, found = [], 0, 0
     for seed in range(SEEDS):
-        cluster = instances.scattered(25000, 0.06, seed)
+        cluster = instances.scattered(25000, 0.15, seed)
         problem, occupants = instances.one_rack(cluster, 18), _occupants(cluster, 4)
         if isinstance(place(problem), Assignment):
             continue
