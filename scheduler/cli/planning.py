@@ -67,6 +67,9 @@ def _table(document: Report, *, wide: bool) -> None:
         ("GANG", "VERDICT", "PROOF", "PODS", "GPUS", "TP", "PP", "DP", "WHERE"),
         [_row(gang) for gang in gangs],
     )
+    if batch := document.get("batch"):
+        terms = (f"{t['term']} {t['value']}/{t['bound']}" for t in batch["objective"] if t["value"])
+        print(f"\nbatch: {batch['proof']}; value/bound: {', '.join(terms) or 'all 0'}")
     for gang in gangs:
         print_decision(gang, wide=wide)
 
