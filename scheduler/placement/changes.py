@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
 
 from scheduler.placement import dp
 from scheduler.placement.problem import Int64, Limits, PlacementProblem
@@ -12,7 +15,10 @@ from scheduler.placement.tree import tree_form
 Change = Callable[[PlacementProblem], PlacementProblem]
 
 MOST_SOLVES = 400
-"""How often the solver may be asked for one explanation."""
+"""How often the solver may be asked for one fix."""
+
+MOST_FACTS = 1500
+"""How often it may be asked which facts block."""
 
 _MODEL_COSTS = 5
 """Questions that one to the integer model counts for, beside itself."""
@@ -45,9 +51,9 @@ class Asker:
     `unsure` once a question ended without an answer: then nothing follows from its "no".
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, most: int = MOST_SOLVES) -> None:
         self._each = replace(limits, deterministic_s=limits.deterministic_s / 20)
-        self.left = MOST_SOLVES
+        self.left = most
         self.unsure = False
 
     def fits(self, problem: PlacementProblem) -> bool:
@@ -70,12 +76,24 @@ def without(gone: Sequence[Occupant]) -> Change:
 
     def change(problem: PlacementProblem) -> PlacementProblem:
         free = problem.cluster.free.copy()
-        for one in gone:
-            for node, vector in one.use:
-                free[: len(vector), node] += vector
+        uses = [_as_arrays(one) for one in gone if one.use]
+        if uses:
+            nodes = np.concatenate([own for own, _ in uses])
+            vectors = np.concatenate([vector for _, vector in uses])
+            for row in np.flatnonzero(vectors.any(axis=0)).tolist():
+                back = np.bincount(nodes, weights=vectors[:, row], minlength=problem.cluster.size)
+                free[row] += back.astype(np.int64)  # sums of whole numbers, exact up to 2^53
         return replace(problem, cluster=replace(problem.cluster, free=free))
 
     return change
+
+
+@lru_cache(maxsize=1 << 14)
+def _as_arrays(one: Occupant) -> tuple[Int64, Int64]:
+    """int64[pods] nodes and int64[pods, resources] of what an occupant takes; kept, since an explanation
+    takes the same occupants away again and again."""
+    nodes = np.array([node for node, _ in one.use], dtype=np.int64)
+    return nodes, np.stack([vector for _, vector in one.use])
 
 
 def usable(nodes: Sequence[int]) -> Change:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.placement.changes import Asker, Occupant, Surroundings, relaxed, usable, without
+from scheduler.placement.changes import MOST_FACTS, Asker, Occupant, Surroundings, relaxed, usable, without
 from scheduler.placement.fixes import fixes_of
 from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
 
@@ -40,12 +40,12 @@ def explain(
     """
     if refusal.proof != "proven":
         return refusal
-    asker = Asker(limits)
+    asker = Asker(limits, most=MOST_FACTS)
     facts = _facts(problem, around)
     blocking = _irreducible(problem, facts, asker)
     if asker.unsure or asker.left <= 0:
         blocking = ()  # not proven to be irreducible, so not said
-    fixes = fixes_of(problem, around, asker)
+    fixes = fixes_of(problem, around, limits)
     if evict:
         fixes = (*_evictions(problem, around, limits), *fixes)
     return replace(refusal, blocking=blocking or refusal.blocking, fixes=fixes)

@@ -9,19 +9,20 @@ from typing import TypeVar
 import numpy as np
 
 from scheduler.placement.changes import Asker, Surroundings, relaxed, usable, without
-from scheduler.placement.problem import NODE, Fix, PlacementProblem, ScopeRule, only, slots
+from scheduler.placement.problem import NODE, Fix, Limits, PlacementProblem, ScopeRule, only, slots
 
 T = TypeVar("T")
 
 
-def fixes_of(problem: PlacementProblem, around: Surroundings, asker: Asker) -> tuple[Fix, ...]:
-    """The nearest change of each kind, planned again; kinds that do not help are left out."""
+def fixes_of(problem: PlacementProblem, around: Surroundings, limits: Limits) -> tuple[Fix, ...]:
+    """The nearest change of each kind, planned again; kinds that do not help are left out. Each kind
+    has its own number of questions: a long search for one does not cost another."""
     found = [
-        _wait(problem, around, asker),
-        _uncordon(problem, around, asker),
-        *_relax(problem, asker),
-        _add_nodes(problem, asker),
-        _resize(problem, asker),
+        _wait(problem, around, Asker(limits)),
+        _uncordon(problem, around, Asker(limits)),
+        *_relax(problem, Asker(limits)),
+        _add_nodes(problem, Asker(limits)),
+        _resize(problem, Asker(limits)),
     ]
     return tuple(fix for fix in found if fix is not None)
 
