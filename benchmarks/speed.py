@@ -14,19 +14,16 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import numpy as np
-
+from benchmarks import instances
 from benchmarks.figures import Figure
 from deploy.local.objects import gang_pods, node_object
 from scheduler.config import Config
 from scheduler.engine.facts import NodesSeen, PodSeen
 from scheduler.kube.objects import from_dict
 from scheduler.model import Node, Pod
-from scheduler.placement.objective import terms_of
 from scheduler.placement.place import place
-from scheduler.placement.problem import Assignment, Cluster, PlacementProblem, ScopeRule, ShapeDemand, frozen
+from scheduler.placement.problem import Assignment
 from scheduler.service import Service
-from topology.model import Partition
 from topology.synthetic import hgx, nvl72
 
 Tell = Callable[[str], None]
@@ -36,7 +33,7 @@ def placing(nodes: int, pods: int, *, load: float, runs: int, target: float, tel
     """`place()` from arrays, a fresh cluster object every time, so that nothing is remembered."""
     times = []
     for seed in range(3):
-        problem = _problem(_nvl72_arrays(nodes, load, seed), pods)
+        problem = instances.tensor_pairs(instances.nvl72(nodes, load, seed), pods, 4)
         place(problem)
         for _ in range(runs):
             fresh = replace(problem, cluster=replace(problem.cluster))
@@ -52,55 +49,6 @@ def placing(nodes: int, pods: int, *, load: float, runs: int, target: float, tel
         unit="ms",
         target=target,
         detail=f"three seeds, {runs} runs each; every answer proven optimal",
-    )
-
-
-def _nvl72_arrays(nodes: int, load: float, seed: int) -> Cluster:
-    """Racks of 18 nodes with 4 GPUs, 16 racks a spine; every rack has its own load (beta distributed)."""
-    draw = np.random.default_rng(seed)
-    racks = nodes // 18
-    count = racks * 18
-    rack = np.arange(count) // 18
-    share = draw.beta(3 * load + 0.01, 3 * (1 - load) + 0.01, racks)
-    used = draw.binomial(4, share[rack])
-    total = np.full((1, count), 4)
-    return Cluster(
-        names=tuple(f"n{at}" for at in range(count)),
-        resources=("nvidia.com/gpu",),
-        free=frozen(total - used, np.int64),  # type: ignore[arg-type]
-        total=frozen(total, np.int64),  # type: ignore[arg-type]
-        usable=np.ones(count, dtype=np.bool_),
-        partitions=tuple(
-            _partition(name, domain)
-            for name, domain in (("spine", rack // 16), ("leaf", rack), ("nvlink", rack))
-        ),
-    )
-
-
-def _partition(name: str, domain: Any) -> Partition:
-    count = int(domain.max()) + 1
-    names = tuple(f"{name}{at}" for at in range(count))
-    return Partition(name, name, domain.astype(np.int32), names, np.zeros(count, dtype=np.bool_))
-
-
-def _problem(cluster: Cluster, pods: int) -> PlacementProblem:
-    """Pods of 4 GPUs in tensor-parallel groups of two."""
-    everywhere, none = np.ones(cluster.size, dtype=np.bool_), np.full(pods, -1, dtype=np.int32)
-    rules = (
-        ScopeRule("gang", "gang", np.zeros(pods, dtype=np.int32)),
-        ScopeRule("tp", "tp", (np.arange(pods) // 2).astype(np.int32), ("nvlink",)),
-    )
-    return PlacementProblem(
-        gang="bench",
-        cluster=cluster,
-        shapes=(ShapeDemand(frozen([4], np.int64), everywhere, everywhere),),  # type: ignore[arg-type]
-        shape_of=np.zeros(pods, dtype=np.int32),
-        rules=rules,
-        stage_of=none,
-        replica_of=none,
-        fixed=none,
-        primary=0,
-        terms=terms_of(("spine", "leaf", "nvlink"), rules, pipeline=False),
     )
 
 

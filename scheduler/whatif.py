@@ -89,8 +89,9 @@ def plan_document(
     owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
     ask = _Ask(owners, limits, evict, _by_owner(running, owners, known) if moves else None)
     unreadable = [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
-    if jointly and any(_ready(draft, world) for draft in drafts.values()):
-        batch = _plan_batch(world, list(drafts.values()), ask)
+    ready = [one for draft in drafts.values() if (one := _ready(draft, world))] if jointly else []
+    if ready:
+        batch = _plan_batch(world, list(drafts.values()), ready, ask)
         return {"schema": SCHEMA, "snapshot": summary, **batch, "gangs": [*batch["gangs"], *unreadable]}
     gangs = [_plan_one(world, draft, ask) for draft in drafts.values()]
     return {"schema": SCHEMA, "snapshot": summary, "gangs": [*gangs, *unreadable]}
@@ -132,15 +133,16 @@ def _join_running(
             draft.members.append((pod, membership))
 
 
-def _plan_batch(world: World, drafts: Sequence[_Draft], ask: _Ask) -> Report:
+_Ready = tuple[_Draft, Gang, PlacementProblem]
+
+
+def _plan_batch(world: World, drafts: Sequence[_Draft], ready: Sequence[_Ready], ask: _Ask) -> Report:
     """All gangs that are ready as one batch; the others, and those that find no room, on what it leaves."""
-    ready = [(draft, gang) for draft in drafts if (gang := _ready(draft, world)) is not None]
     started = time.perf_counter()
-    problems = [formulate(gang, world.view()) for _, gang in ready]
-    answer = place_batch(problems, limits=ask.limits, in_order=False)
+    answer = place_batch([problem for _, _, problem in ready], limits=ask.limits, in_order=False)
     each_ms = (time.perf_counter() - started) * 1000 / len(ready)
     reports: dict[GangKey, Report] = {}
-    for (draft, gang), problem, own in zip(ready, problems, answer.answers, strict=True):
+    for (draft, gang, problem), own in zip(ready, answer.answers, strict=True):
         if isinstance(own, Assignment):
             _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in own.nodes])
             ask.owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
@@ -155,16 +157,15 @@ def _plan_batch(world: World, drafts: Sequence[_Draft], ask: _Ask) -> Report:
     }
 
 
-def _ready(draft: _Draft, world: World) -> Gang | None:
-    """The gang of a draft that can be planned; None when it is faulty or incomplete."""
+def _ready(draft: _Draft, world: World) -> _Ready | None:
+    """A draft with its gang and problem; None when it is faulty or incomplete."""
     if draft.faults:
         return None
     try:
         gang = assemble(draft.members)
-        formulate(gang, world.view())
+        return (draft, gang, formulate(gang, world.view())) if gang.complete else None
     except InvalidInput:
         return None
-    return gang if gang.complete else None
 
 
 def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:

@@ -25,6 +25,8 @@ from scheduler.placement.problem import (
     PlacementProblem,
     Rejection,
     TermValue,
+    asked,
+    taken,
 )
 from scheduler.placement.together import solve_together
 
@@ -95,7 +97,7 @@ class _Work:
         self.problems, self.limits = tuple(problems), limits
         self.left = rounds * len(problems)
         self.names = _summed_terms(problems)
-        self.amounts = [_amount(problem) for problem in problems]
+        self.amounts = [int(asked(problem)[problem.primary]) for problem in problems]
         self.alone = [place(problem, limits=limits) for problem in problems]
         self.possible = frozenset(at for at, one in enumerate(self.alone) if isinstance(one, Assignment))
 
@@ -147,22 +149,22 @@ class _Work:
         answer, alone = one.answers[at], self.alone[at]
         if not isinstance(answer, Assignment) or not isinstance(alone, Assignment):
             return isinstance(alone, Assignment)
-        return self.vector(at, answer) != self.vector(at, alone)
+        return self.vector(answer) != self.vector(alone)
 
-    def vector(self, at: int, answer: Assignment) -> tuple[int, ...]:
+    def vector(self, answer: Assignment) -> tuple[int, ...]:
         """What one gang adds to the summed terms."""
-        values = dict(zip(self.problems[at].terms, evaluate(self.problems[at], answer.nodes), strict=True))
+        values = {term.term: term.value for term in answer.terms}  # none of them depends on who else runs
         return tuple(values.get(name, 0) for name in self.names)
 
     def key(self, one: _Round) -> tuple[int, ...]:
         """The batch's objective: small is better."""
-        vectors = [self.vector(at, answer) for at, answer in _assignments(one.answers)]
+        vectors = [self.vector(answer) for _, answer in _assignments(one.answers)]
         unplaced = sum(amount for at, amount in enumerate(self.amounts) if at not in one.placed)
         return (unplaced, *(sum(values) for values in zip(*vectors, strict=True))) if vectors else (unplaced,)
 
     def bound(self, wanted: frozenset[int]) -> tuple[int, ...]:
         """What the objective can be at best if these gangs are placed, each as if it were alone."""
-        vectors = [self.vector(at, answer) for at, answer in _assignments(self.alone) if at in wanted]
+        vectors = [self.vector(answer) for at, answer in _assignments(self.alone) if at in wanted]
         unplaced = sum(amount for at, amount in enumerate(self.amounts) if at not in wanted)
         return (unplaced, *(sum(values) for values in zip(*vectors, strict=True))) if vectors else (unplaced,)
 
@@ -254,20 +256,10 @@ def _of(names: Sequence[str], terms: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name in terms)
 
 
-def _amount(problem: PlacementProblem) -> int:
-    """Units of the primary resource that the gang's new members ask for."""
-    asked = np.array([shape.requests[problem.primary] for shape in problem.shapes])
-    return int(asked[problem.shape_of[problem.fixed < 0]].sum())
-
-
 def _use(problem: PlacementProblem, nodes: Int32, used: dict[str, Int64]) -> None:
     """Add what a gang's new members take on their nodes."""
-    cluster, new = problem.cluster, problem.fixed < 0
-    requests = np.array([shape.requests for shape in problem.shapes])[problem.shape_of[new]]
-    for row, name in enumerate(cluster.resources):
-        if requests[:, row].any():
-            taken = np.bincount(nodes[new], weights=requests[:, row], minlength=cluster.size).astype(np.int64)
-            used[name] = used[name] + taken if name in used else taken
+    for name, amount in taken(problem, nodes).items():
+        used[name] = used[name] + amount if name in used else amount
 
 
 def _beside(problem: PlacementProblem, used: dict[str, Int64]) -> PlacementProblem:

@@ -27,6 +27,9 @@ from scheduler.placement.problem import (
     Limits,
     PlacementProblem,
     Rejection,
+    allowed,
+    asked,
+    taken,
 )
 
 Again = Callable[[Occupant], PlacementProblem | None]
@@ -96,11 +99,8 @@ class _Search:
         for at, one in enumerate(self.occupants):
             for node in {node for node, _ in one.use}:
                 self.on_node.setdefault(node, []).append(at)
-        self.asked = sum(
-            int(problem.shapes[shape].requests[problem.primary])
-            for shape in problem.shape_of[problem.fixed < 0].tolist()
-        )
-        self.may = np.any([shape.eligible for shape in problem.shapes], axis=0)
+        self.asked = int(asked(problem)[problem.primary])
+        self.may = allowed(problem)
 
     def enough_in_all(self) -> bool:
         """Moving frees nothing in all: without enough free units there is nothing to gather."""
@@ -190,7 +190,7 @@ class _Search:
         self, moves: Sequence[tuple[Occupant, PlacementProblem | None, int]], gang: Assignment
     ) -> tuple[Step, ...] | None:
         free = dict(zip(self.problem.cluster.resources, self.problem.cluster.free.copy(), strict=True))
-        kept = _taken(self.problem, gang.nodes)
+        kept = taken(self.problem, gang.nodes)
         found: list[Step] = []
         for one, problem, amount in moves:
             assert problem is not None
@@ -199,8 +199,8 @@ class _Search:
             answer = place(mine, limits=self.limits)
             if isinstance(answer, Rejection):
                 return None
-            for name, taken in _taken(problem, answer.nodes).items():
-                free[name] = free.get(name, np.zeros_like(taken)) - taken
+            for name, amount_there in taken(problem, answer.nodes).items():
+                free[name] = free.get(name, np.zeros_like(amount_there)) - amount_there
             found.append(Step(one, amount, problem, answer.nodes))
         return tuple(found)
 
@@ -208,18 +208,6 @@ class _Search:
 def _amount(one: Occupant, primary: int) -> int:
     """Units of the primary resource that move with an occupant; at least 1, for no move is free."""
     return max(sum(int(vector[primary]) for _, vector in one.use), 1)
-
-
-def _taken(problem: PlacementProblem, nodes: Int32) -> dict[str, Int64]:
-    """int64[nodes] per resource: what new members take on their nodes."""
-    new = problem.fixed < 0
-    requests = np.array([shape.requests for shape in problem.shapes])[problem.shape_of[new]]
-    return {
-        name: np.bincount(nodes[new], weights=requests[:, row], minlength=problem.cluster.size).astype(
-            np.int64
-        )
-        for row, name in enumerate(problem.cluster.resources)
-    }
 
 
 def _add(free: dict[str, Int64], resources: tuple[str, ...], one: Occupant) -> None:

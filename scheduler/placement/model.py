@@ -21,6 +21,8 @@ from scheduler.placement.problem import (
     Limits,
     PlacementProblem,
     Rejection,
+    allowed,
+    asked,
 )
 from scheduler.placement.refuse_general import refuse_general
 from scheduler.placement.search import Search
@@ -78,7 +80,8 @@ def _lexicographic(problem: PlacementProblem, counts: Counts, search: Search) ->
 
 def _meaning(problem: PlacementProblem, term: str) -> tuple[str, bytes]:
     """Equal for terms that are the same function of an assignment."""
-    partition = next((p for p in problem.cluster.partitions if term.endswith(f"_{p.name}")), None)
+    named = (p for p in problem.cluster.partitions if term.endswith(f"_{p.name}"))
+    partition = max(named, key=lambda p: len(p.name), default=None)  # one level's name may end in another's
     if partition is None or term[:1].isdigit():
         return term, b""
     what = term.removesuffix(partition.name)
@@ -95,12 +98,9 @@ def least_domains(problem: PlacementProblem, term: str) -> int:
         level = term.removeprefix("domains_")
     else:
         return 0
-    new = problem.shape_of[problem.fixed < 0]
-    requests = np.array([shape.requests[problem.primary] for shape in problem.shapes])
-    may = np.any([shape.eligible for shape in problem.shapes], axis=0)
-    free = np.where(may, np.maximum(problem.cluster.free[problem.primary], 0), 0)
+    free = np.where(allowed(problem), np.maximum(problem.cluster.free[problem.primary], 0), 0)
     sums = np.sort(np.bincount(problem.cluster.domain_of(level), weights=free))[::-1]
-    return min(int(np.searchsorted(np.cumsum(sums), int(requests[new].sum()))) + 1, len(sums))
+    return min(int(np.searchsorted(np.cumsum(sums), int(asked(problem)[problem.primary]))) + 1, len(sums))
 
 
 _NAMES_S = 0.2

@@ -26,6 +26,8 @@ from scheduler.placement.problem import (
     Int64,
     PlacementProblem,
     Rejection,
+    allowed,
+    asked,
     slots,
 )
 
@@ -36,7 +38,7 @@ MOST_DOMAINS = 48
 
 _WHOLE = re.compile(r"(?:domains|preferred_gang)_(.+)")
 _INSIDE = re.compile(
-    r"(?:preferred_(?:group|pp|tp|batch)|pipeline_hops|imbalance|replica_domains|replicas_sharing)_(.+)"
+    r"(?:preferred_(?:gang|group|pp|tp|batch)|pipeline_hops|imbalance|replica_domains|replicas_sharing)_(.+)"
 )
 _CHARGE = re.compile(r"(broken|left)_(.+)")
 
@@ -138,11 +140,12 @@ class _Walk:
 
     def __init__(self, problem: PlacementProblem, banned: set[str]) -> None:
         self.problem, self.banned = problem, banned
-        self.may = np.any([shape.eligible for shape in problem.shapes], axis=0)
+        self.may = allowed(problem)
         self.may[problem.fixed[problem.fixed >= 0]] = True
         self.level = ""
         self.candidates: list[_Candidate] = []
-        self.asked = _asked(problem)
+        self.asked = asked(problem)
+        self.one_gang = sum(rule.scope == "gang" for rule in problem.rules) == 1
 
     def run(self) -> tuple[str, list[_Candidate]] | None:
         """The level and the domains of it that can hold an optimum; None without such a level."""
@@ -160,7 +163,7 @@ class _Walk:
             term = "domains_node" if term == "nodes" else "broken_node"
         if match := _CHARGE.fullmatch(term):
             return self._charge(match[1], match[2])
-        if match := _WHOLE.fullmatch(term):
+        if (match := _WHOLE.fullmatch(term)) and (self.one_gang or term.startswith("domains_")):
             return self._covers(match[1]) or self._descend(match[1])
         match = _INSIDE.fullmatch(term)
         return match is not None and self._covers(match[1])
@@ -212,13 +215,7 @@ class _Walk:
         return bool(found)
 
 
-def _asked(problem: PlacementProblem) -> Int64:
-    """int64[resources]: what the members that do not run yet ask for together."""
-    requests = np.array([shape.requests for shape in problem.shapes])
-    return np.asarray(requests[problem.shape_of[problem.fixed < 0]].sum(axis=0), dtype=np.int64)
-
-
-def _could_hold(problem: PlacementProblem, domains: Int32, asked: Int64) -> Bool:
+def _could_hold(problem: PlacementProblem, domains: Int32, wanted: Int64) -> Bool:
     """bool[domains]: the room is enough in sum, for every resource and for the pods of every shape, and
     the members that run are all there. Necessary, not sufficient."""
     count, cluster = int(domains.max(initial=-1)) + 1, problem.cluster
@@ -229,9 +226,9 @@ def _could_hold(problem: PlacementProblem, domains: Int32, asked: Int64) -> Bool
         room = slots(problem, shape)
         useful |= room > 0
         found &= np.bincount(domains, weights=room, minlength=count) >= np.count_nonzero(new == shape)
-    for row in np.flatnonzero(asked).tolist():
+    for row in np.flatnonzero(wanted).tolist():
         free = np.where(useful, np.maximum(cluster.free[row], 0), 0)
-        found &= np.bincount(domains, weights=free, minlength=count) >= asked[row]
+        found &= np.bincount(domains, weights=free, minlength=count) >= wanted[row]
     running = np.unique(domains[problem.fixed[problem.fixed >= 0]])
     if running.size:
         found &= (np.arange(count) == running[0]) & (running.size == 1)

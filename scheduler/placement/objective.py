@@ -23,6 +23,7 @@ from scheduler.placement.problem import (
     PlacementProblem,
     ScopeRule,
     TermValue,
+    asked,
 )
 
 Float64 = NDArray[np.float64]
@@ -57,18 +58,27 @@ def parts_of(term: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(weight), name) for weight, name in pairs)
 
 
-def replicas_of(problem: PlacementProblem) -> Int32:
-    """int32[pods]: the replica of every pod, -1 for none: its pipeline, else its tensor-parallel
-    group, else its group; in a gang with none of these every pod is one."""
-    found = np.full(problem.pods, -1, dtype=np.int32)
+def replica_rules(problem: PlacementProblem) -> tuple[int, ...]:
+    """The rules whose blocks are replicas: pipelines, else tensor-parallel groups, else groups. None in a
+    gang without such blocks: there every pod is a replica."""
     for scope in ("pp", "tp", "group"):
-        rules = [rule for rule in problem.rules if rule.scope == scope and (rule.block_of >= 0).any()]
-        for rule in rules:
-            new = (rule.block_of >= 0) & (found < 0)
-            found[new] = rule.block_of[new] + found.max(initial=-1) + 1
-        if rules:
+        found = tuple(at for at, rule in enumerate(problem.rules) if rule.scope == scope)
+        if found:
             return found
-    return np.arange(problem.pods, dtype=np.int32)
+    return ()
+
+
+def replicas_of(problem: PlacementProblem) -> Int32:
+    """int32[pods]: the replica of every pod, -1 for none."""
+    rules = replica_rules(problem)
+    if not rules:
+        return np.arange(problem.pods, dtype=np.int32)
+    found = np.full(problem.pods, -1, dtype=np.int32)
+    for at in rules:
+        block_of = problem.rules[at].block_of
+        new = (block_of >= 0) & (found < 0)
+        found[new] = block_of[new] + found.max(initial=-1) + 1
+    return found
 
 
 def evaluate(problem: PlacementProblem, nodes: Int32) -> tuple[int, ...]:
@@ -210,9 +220,7 @@ def _broken(problem: PlacementProblem, nodes: Int32, level: str) -> int:
 
 def _left(problem: PlacementProblem, nodes: Int32, level: str) -> int:
     free, _ = domain_capacity(problem.cluster, level, problem.primary)
-    new = problem.fixed < 0
-    asked = np.array([demand.requests[problem.primary] for demand in problem.shapes])[problem.shape_of[new]]
-    return int(free[_used(problem, nodes, level)].sum() - asked.sum())
+    return int(free[_used(problem, nodes, level)].sum()) - int(asked(problem)[problem.primary])
 
 
 def _imbalance(problem: PlacementProblem, nodes: Int32, level: str) -> int:

@@ -235,6 +235,32 @@ def slots(problem: PlacementProblem, shape: int, *, ever: bool = False) -> Int64
     return room
 
 
+def asked(problem: PlacementProblem) -> Int64:
+    """int64[resources]: what the members that do not run yet ask for together."""
+    return np.asarray(_requests_of_new(problem).sum(axis=0), dtype=np.int64)
+
+
+def taken(problem: PlacementProblem, nodes: Int32) -> dict[str, Int64]:
+    """int64[nodes] per resource that is asked for: what those members take on their nodes."""
+    requests, own = _requests_of_new(problem), nodes[problem.fixed < 0]
+    return {
+        name: np.bincount(own, weights=requests[:, row], minlength=problem.cluster.size).astype(np.int64)
+        for row, name in enumerate(problem.cluster.resources)
+        if requests[:, row].any()
+    }
+
+
+def _requests_of_new(problem: PlacementProblem) -> Int64:
+    """int64[new members, resources]."""
+    every = np.array([shape.requests for shape in problem.shapes], dtype=np.int64)
+    return every[problem.shape_of[problem.fixed < 0]]
+
+
+def allowed(problem: PlacementProblem) -> Bool:
+    """bool[nodes]: where some shape of the gang may run."""
+    return np.asarray(np.any([shape.eligible for shape in problem.shapes], axis=0))
+
+
 def only(problem: PlacementProblem, pods: Sequence[int] | Int64) -> PlacementProblem:
     """The problem of some of its pods (indices), under the rules that concern them; shapes that
     none of them has stay listed."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from scheduler.model import Code
 from scheduler.placement.dp import fits
-from scheduler.placement.problem import Blocking, PlacementProblem, Rejection
+from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked
 from scheduler.placement.tree import TreeForm, tree_form
 
 SCOPE_WORDS = {
@@ -103,14 +103,12 @@ def lacking(problem: PlacementProblem, *, possible: bool) -> tuple[Code, str]:
     place; and the words for the last."""
     if not possible:
         return Code.CLUSTER_TOO_SMALL, ""
-    requests = np.array([shape.requests[problem.primary] for shape in problem.shapes])
-    asked = int(requests[problem.shape_of[problem.fixed < 0]].sum())
-    may = np.any([shape.eligible for shape in problem.shapes], axis=0)
-    free = int(np.maximum(problem.cluster.free[problem.primary][may], 0).sum())
-    if asked == 0 or free < asked:
+    wanted = int(asked(problem)[problem.primary])
+    free = int(np.maximum(problem.cluster.free[problem.primary][allowed(problem)], 0).sum())
+    if wanted == 0 or free < wanted:
         return Code.NOT_ENOUGH_CAPACITY, ""
     unit = problem.cluster.resources[problem.primary]
-    return Code.FRAGMENTED, f" ({asked} {unit} asked and {free} free in all, but scattered)"
+    return Code.FRAGMENTED, f" ({wanted} {unit} asked and {free} free in all, but scattered)"
 
 
 def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Rejection:

@@ -9,7 +9,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from scheduler.placement.counts import Counts
-from scheduler.placement.objective import domain_capacity, parts_of
+from scheduler.placement.objective import domain_capacity, parts_of, replica_rules
 from scheduler.placement.problem import NODE
 
 
@@ -51,17 +51,12 @@ def _sum(counts: Counts, term: str) -> Term:
 
 def _replica_uses(counts: Counts, level: str) -> list[dict[int, cp_model.LinearExprT]]:
     """Per replica a truth value for every domain that it may use."""
-    problem = counts.problem
-    for scope in ("pp", "tp", "group"):
-        found = [
-            counts.block_uses(at, block, level)
-            for at, rule in enumerate(problem.rules)
-            if rule.scope == scope
-            for block in np.unique(rule.block_of[rule.block_of >= 0]).tolist()
-        ]
-        if found:
-            return found
-    return []
+    rules = counts.problem.rules
+    return [
+        counts.block_uses(at, block, level)
+        for at in replica_rules(counts.problem)
+        for block in np.unique(rules[at].block_of[rules[at].block_of >= 0]).tolist()
+    ]
 
 
 def _replica_domains(counts: Counts, level: str) -> Term:

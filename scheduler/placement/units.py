@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.placement.objective import replica_rules
 from scheduler.placement.patterns import Pattern, maximal_patterns
 from scheduler.placement.problem import NODE, Cluster, Int32, Int64, PlacementProblem, ScopeRule, slots
 
@@ -63,10 +64,11 @@ def reduce(problem: PlacementProblem, *, ever: bool = False, apart: bool = False
     """Units, steps and node classes of a problem; with `ever`, on nodes with nothing running; with
     `apart`, every node a class of its own."""
     stepped = _stepped(problem)
+    replicas = replica_rules(problem) if _asks_replicas(problem) else ()
     followed = tuple(
         at
         for at, rule in enumerate(problem.rules)
-        if at not in stepped and (rule.required or rule.preferred or at in _replica_rules(problem))
+        if at not in stepped and (rule.required or rule.preferred or at in replicas)
     )
     units = _units(problem, followed)
     steps = tuple(_step(problem, at, units) for at in stepped)
@@ -80,17 +82,6 @@ def reduce(problem: PlacementProblem, *, ever: bool = False, apart: bool = False
 
 def _asks_replicas(problem: PlacementProblem) -> bool:
     return any("replica" in term for term in problem.terms)
-
-
-def _replica_rules(problem: PlacementProblem) -> tuple[int, ...]:
-    """The rules whose blocks are replicas, when the objective asks about replicas."""
-    if not _asks_replicas(problem):
-        return ()
-    for scope in ("pp", "tp", "group"):
-        found = tuple(at for at, rule in enumerate(problem.rules) if rule.scope == scope)
-        if found:
-            return found
-    return ()
 
 
 def _stepped(problem: PlacementProblem) -> tuple[int, ...]:

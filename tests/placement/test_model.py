@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from scheduler.placement.objective import evaluate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from tests.placement import oracle
-from tests.placement.instances import random_general_problem, random_problem
+from tests.placement.instances import cluster, problem, random_general_problem, random_problem
 
 INSTANCES = int(os.environ.get("LOCKSTEP_INSTANCES", "400"))
 
@@ -98,3 +99,16 @@ def test_out_of_time_is_not_infeasible() -> None:
     assert not isinstance(answer, Rejection) or answer.proof in ("timed_out", "proven")
     if isinstance(answer, Rejection) and answer.proof == "timed_out":
         assert answer.possible
+
+
+def test_levels_whose_names_end_alike_are_told_apart() -> None:
+    """`leaf` and `rack` divide the nodes alike, `super_leaf` and `super_rack` do not."""
+    levels = {
+        "leaf": [0, 0, 1, 1, 2, 2],
+        "rack": [0, 0, 1, 1, 2, 2],
+        "super_leaf": [0, 0, 0, 1, 1, 1],
+        "super_rack": [0, 1, 1, 0, 0, 1],
+    }
+    given = problem(cluster([1, 1, 0, 1, 1, 1], [1] * 6, levels), pods=3)
+    for terms in permutations(("domains_super_leaf", "domains_super_rack", "domains_leaf", "domains_rack")):
+        assert _agrees(replace(given, terms=terms), 0)

@@ -74,6 +74,7 @@ def consistent(found: Reading) -> None:
     names = (*found.levels, *found.partitions)
     assert len(set(names)) == len(names)
     for node, path in found.nodes.items():
+        assert isinstance(node, str)
         assert node
         assert set(path) <= set(names)
         assert all(isinstance(value, str) and value for value in path.values())

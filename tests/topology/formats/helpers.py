@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.topology.formats.breaking import consistent
 from topology.detect import detect
 from topology.reading import InvalidSource, Reading
 from topology.synthetic import SyntheticNode, hgx, mixed, nvl72, uneven
@@ -120,22 +121,6 @@ def survives(read: Callable[[Any], Reading], broken: Any) -> bool:
         return False
     consistent(found)
     return True
-
-
-def consistent(found: Reading) -> None:
-    """A reading is whole: levels differ, paths use them, names are text, findings have a place."""
-    names = (*found.levels, *found.partitions)
-    assert len(set(names)) == len(names)
-    for node, path in found.nodes.items():
-        assert isinstance(node, str)
-        assert node
-        assert set(path) <= set(names)
-        assert all(isinstance(value, str) and value for value in path.values())
-    for finding in found.findings:
-        assert finding.severity in ("error", "warning", "note")
-        assert finding.code.isidentifier()
-        assert finding.where
-        assert finding.message
 
 
 def codes(found: Reading) -> list[str]:
