@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from scheduler.placement.changes import MOST_FACTS, Asker, Occupant, Surroundings, relaxed, usable, without
 from scheduler.placement.fixes import fixes_of
 from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
+from scheduler.placement.tally import Tally, tally
+from scheduler.placement.tree import tree_form
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,9 +54,10 @@ def explain(
 
 
 def _facts(problem: PlacementProblem, around: Surroundings) -> list[_Fact]:
-    """Everything that could be otherwise: what passes by itself first, so that it is left out first."""
+    """Everything that could be otherwise. What stands behind is left out first: what the gang requires,
+    then nodes, then the smallest of those who run, so that few facts are left."""
     return [
-        *(_occupied(one) for one in around.occupants),
+        *(_occupied(one) for one in sorted(around.occupants, key=lambda one: (-len(one.use), one.name))),
         *(_out_of_use(problem, node, why) for node, why in around.unusable),
         *(_required(at, rule, level) for at, rule in enumerate(problem.rules) for level in rule.required),
     ]
@@ -98,16 +101,60 @@ _SUBJECT = {
 
 
 def _irreducible(problem: PlacementProblem, facts: Sequence[_Fact], asker: Asker) -> tuple[Blocking, ...]:
-    """Facts that block together and of which none can be spared; by halving, so that a few
-    among thousands are found in few questions (QuickXplain, Junker 2004)."""
+    """Facts that block together and of which none can be spared."""
+    if not asker.fits(_lifted(problem, facts)):
+        return _hardware(problem)
+    passing = [fact for fact in facts if fact.required is None]
+    counted = _counted(problem, facts, passing, asker)
+    if counted is not None:
+        return tuple(fact.blocking for fact in counted)
 
     def blocked(present: Sequence[_Fact]) -> bool:
         kept = set(map(id, present))
         return not asker.fits(_lifted(problem, [fact for fact in facts if id(fact) not in kept]))
 
-    if blocked([]):
-        return _hardware(problem)
     return tuple(fact.blocking for fact in _needed([], list(facts), blocked, asker, known=False))
+
+
+def _counted(
+    problem: PlacementProblem, facts: Sequence[_Fact], passing: Sequence[_Fact], asker: Asker
+) -> list[_Fact] | None:
+    """The same for a gang in tree form, one fact after the other from the last: what can be away while the
+    gang still does not fit is no reason. None when the problem is no tree."""
+    if tree_form(_lifted(problem, passing)) is None:
+        return None
+    gone: list[_Fact] = []
+    for fact in reversed(facts):
+        if fact.required is not None and not asker.fits(_lifted(problem, [*gone, fact])):
+            gone.append(fact)
+    counts = tally(
+        _lifted(problem, gone),
+        [fact.occupant for fact in passing if fact.occupant is not None],
+        [fact.node for fact in passing if fact.node is not None],
+    )
+    if counts is None:
+        return None
+    needed = {id(fact) for fact in facts if fact.required is not None} - set(map(id, gone))
+    for fact in reversed(passing):
+        _take_away(counts, fact)
+        if counts.fits:
+            _put_back(counts, fact)
+            needed.add(id(fact))
+    return [fact for fact in facts if id(fact) in needed]
+
+
+def _take_away(counts: Tally, fact: _Fact) -> None:
+    if fact.occupant is not None:
+        counts.leave(fact.occupant)
+    elif fact.node is not None:
+        counts.open(fact.node)
+
+
+def _put_back(counts: Tally, fact: _Fact) -> None:
+    if fact.occupant is not None:
+        counts.come_back(fact.occupant)
+    elif fact.node is not None:
+        counts.close(fact.node)
 
 
 def _needed(

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from scheduler.placement.changes import Asker, Surroundings, relaxed, usable, without
+from scheduler.placement.changes import Asker, Occupant, Surroundings, relaxed, usable, without
 from scheduler.placement.problem import NODE, Fix, Limits, PlacementProblem, ScopeRule, only, slots
+from scheduler.placement.tally import Tally, tally
 
 T = TypeVar("T")
 
@@ -29,10 +30,14 @@ def fixes_of(problem: PlacementProblem, around: Surroundings, limits: Limits) ->
 
 def _wait(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix | None:
     """Whose end would make room: none of them could be left running."""
-    everyone = sorted(around.occupants, key=lambda one: (-len(one.use), one.name))
+    everyone = _far_first(problem, around.occupants)
     if not everyone or not asker.fits(without(everyone)(problem)):
         return None
-    needed = _spared(everyone, lambda gone: asker.fits(without(gone)(problem)), asker)
+    counts = tally(problem, everyone)
+    if counts is not None:
+        needed = _staying(everyone, counts.leave, counts.come_back, counts)
+    else:
+        needed = _spared(everyone, lambda gone: asker.fits(without(gone)(problem)), asker)
     names = [one.name for one in needed]
     pods = sum(len(one.use) for one in needed)
     ends = f"end{'s' if len(names) == 1 else ''} ({pods} pod{'' if pods == 1 else 's'})"
@@ -40,16 +45,49 @@ def _wait(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix 
     return Fix(change, "wait", {"until_gone": names, "pods": pods}, verified=True)
 
 
+def _far_first(problem: PlacementProblem, occupants: Sequence[Occupant]) -> list[Occupant]:
+    """Those first whom nobody needs to wait for: who runs where most is missing; then the largest."""
+    levels = [level for rule in problem.rules for level in rule.required if level != NODE]
+    domains = problem.cluster.domain_of(levels[0] if levels else NODE)
+    room = np.bincount(domains, weights=slots(problem, int(problem.shape_of[0])))
+    at_best = [max((room[domains[node]] for node, _ in one.use), default=0.0) for one in occupants]
+    order = sorted(range(len(occupants)), key=lambda at: _rank(at_best[at], occupants[at]))
+    return [occupants[at] for at in order]
+
+
+def _rank(room: float, one: Occupant) -> tuple[float, int, str]:
+    return room, -len(one.use), one.name
+
+
 def _uncordon(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix | None:
     nodes = [node for node, _ in around.unusable]
     if not nodes or not asker.fits(usable(nodes)(problem)):
         return None
-    needed = _spared(nodes, lambda some: asker.fits(usable(some)(problem)), asker)
+    counts = tally(problem, (), nodes)
+    if counts is not None:
+        needed = _staying(nodes, counts.open, counts.close, counts)
+    else:
+        needed = _spared(nodes, lambda some: asker.fits(usable(some)(problem)), asker)
     names = [problem.cluster.names[node] for node in needed]
     why = dict(around.unusable)
     states = sorted({why[node] for node in needed})
     change = f"bring {_listed(names)} back into use (now {', '.join(states)})"
     return Fix(change, "uncordon", {"nodes": names}, verified=True)
+
+
+def _staying(
+    items: Sequence[T], away: Callable[[T], None], back: Callable[[T], None], counts: Tally
+) -> list[T]:
+    """An irreducible part of the items that is still enough when away; the first ones come back first."""
+    for item in items:
+        away(item)
+    needed = []
+    for item in items:
+        back(item)
+        if not counts.fits:
+            away(item)
+            needed.append(item)
+    return needed
 
 
 def _spared(items: Sequence[T], enough: Callable[[list[T]], bool], asker: Asker) -> list[T]:
