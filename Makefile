@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check e2e bench controlplane clean
+.PHONY: help setup demo lab test check e2e bench controlplane clean
 
 help:
 	@echo 'make demo [KEEP=1]   the whole path on a real control plane; KEEP=1 leaves it running'
@@ -16,7 +16,8 @@ help:
 	@echo 'make check           the fast part of that, without a control plane'
 	@echo 'make bench [ARGS=..] the benchmarks, with their figures against their targets'
 	@echo 'make setup           only the Python environment'
-	@echo 'make controlplane    only the binary of the real control plane, which demo and test build when it is missing'
+	@echo 'make lab [WITH=..]   a cluster to try things on; WITH=lws,jobset,kwok adds those controllers'
+	@echo 'make controlplane    only the programs of the real control plane, which demo and test build when missing'
 
 setup: $(READY)
 
@@ -30,10 +31,13 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $(READY)
 
 controlplane: $(READY)
-	@$(BIN)/python -m deploy.local.build
+	@$(BIN)/python -m deploy.local.build controlplane controllers kwok
 
 demo: $(READY)
 	@$(BIN)/python -m deploy.local.demo $(if $(KEEP),--keep)
+
+lab: $(READY)
+	@$(BIN)/python -m deploy.local $(if $(WITH),--with $(WITH)) $(ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff check .

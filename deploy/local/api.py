@@ -27,6 +27,7 @@ FIELD_MANAGER = "lockstep-local"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML, so the body may be JSON
 _DROPPED = (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _DISCOVERY_WAIT_S = 5.0
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a CRD with pod templates has 20,000 lines
 
 
 class ApiError(RuntimeError):
@@ -175,7 +176,7 @@ def load_documents(documents: Documents) -> list[Object]:
         case Path():
             return load_documents(documents.read_text(encoding="utf-8"))
         case str():
-            return load_documents([item for item in yaml.safe_load_all(documents) if item])
+            return load_documents([item for item in yaml.load_all(documents, Loader=_LOADER) if item])
         case Mapping():
             return load_documents([documents])
         case _:

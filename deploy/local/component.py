@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 _POLL_S = 0.02
 _ERROR_LINES = 15
+_PORT_ATTEMPTS = 4
 _PORT_TAKEN = ("address already in use", "bind: Only one usage")
 
 
@@ -95,6 +96,16 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [int(one.getsockname()[1]) for one in sockets]
+
+
+def with_free_ports(start: Callable[[], None]) -> None:
+    """Call `start` again, for it to choose other ports, while someone else is faster at taking them."""
+    for _ in range(_PORT_ATTEMPTS - 1):
+        try:
+            return start()
+        except PortTaken:
+            continue
+    return start()
 
 
 def answers(url: str) -> bool:

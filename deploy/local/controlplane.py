@@ -13,34 +13,26 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from deploy.local import access
 from deploy.local.api import ApiClient, ApiError, Documents, Object
-from deploy.local.build import controlplane_binary
-from deploy.local.component import Component, PortTaken, answers, free_ports
+from deploy.local.build import CONTROLPLANE, binary_of
+from deploy.local.component import Component, answers, free_ports, with_free_ports
+from deploy.local.manager import manager_arguments
 from deploy.local.runfolder import RunFolder
 from deploy.local.scheduler_config import HTTP_TIMEOUT_S, render, scheduler_configuration
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
-_PORT_ATTEMPTS = 4
 _READY_TIMEOUT_S = 90.0  # four seconds on an idle machine; shared runners can be far slower
-_WORKLOAD_GATES = "--feature-gates=GenericWorkload=true,TopologyAwareWorkloadScheduling=true"
-_CONTROLLERS = (
-    "job-controller",
-    "statefulset-controller",
-    "deployment-controller",
-    "replicaset-controller",
-    "garbage-collector-controller",
-    "namespace-controller",
-    "pod-garbage-collector-controller",
-    "ttl-after-finished-controller",
-    "disruption-controller",
-)
+_WORKLOAD_GATES = "GenericWorkload=true,TopologyAwareWorkloadScheduling=true"
+# LeaderWorkerSet 0.8 admits `maxUnavailable: 0`, the usual setting beside a surge, and copies it
+# into its StatefulSet, where Kubernetes 1.37 refuses it unless this is off.
+_API_GATES = "MaxUnavailableStatefulSet=false"
 
 
 class ControlPlane:
@@ -48,7 +40,8 @@ class ControlPlane:
 
     `folder` holds data, keys, kubeconfigs and `logs/`; by default it is a new
     one in the user's cache, removed at the end unless `keep` is set or the
-    block ended in an exception. Nothing keeps running when the caller dies,
+    block ended in an exception. `node_lifecycle` watches over nodes whose leases
+    somebody renews. Nothing keeps running when the caller dies,
     not even by SIGKILL. Methods raise StartError, with the end of the log,
     when a component does not come up.
     """
@@ -59,25 +52,27 @@ class ControlPlane:
         *,
         workload_api: bool = True,
         controller_manager: bool = False,
+        node_lifecycle: bool = False,
         keep: bool = False,
     ) -> None:
         self.keep = keep
         self._workload_api = workload_api
-        self._controller_manager = controller_manager
+        self._controller_manager = controller_manager or node_lifecycle
+        self._node_lifecycle = node_lifecycle
         self._run = RunFolder(folder)
         self._running: dict[str, Component] = {}
         self._clients: dict[str, ApiClient] = {}
 
     def __enter__(self) -> Self:
-        self._binary = controlplane_binary()
+        self._binary = binary_of(CONTROLPLANE)
         self.folder = self._run.open()
         self._tokens = access.write_tokens(self._token_file)
         access.write_signing_key(self._signing_key)
         try:
-            _with_free_ports(self._start_api)
+            with_free_ports(self._start_api)
             self._prepare_api()
             if self._controller_manager:
-                _with_free_ports(self._start_controller_manager)
+                with_free_ports(self._start_controller_manager)
         except BaseException:
             self._end(failed=True)
             raise
@@ -148,8 +143,11 @@ class ControlPlane:
             overrides=config,
         )
         file.write_text(render(document), encoding="utf-8")
-        arguments = [f"--config={file}", *([_WORKLOAD_GATES] if self._workload_api else [])]
-        _with_free_ports(lambda: self._start_client("kube-scheduler", arguments))
+        arguments = [
+            f"--config={file}",
+            *([f"--feature-gates={_WORKLOAD_GATES}"] if self._workload_api else []),
+        ]
+        with_free_ports(lambda: self._start_client("kube-scheduler", arguments))
 
     def stop_scheduler(self) -> None:
         """Stop the scheduler if it runs."""
@@ -211,8 +209,9 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
         ]
         if self._workload_api:
-            flags += [_WORKLOAD_GATES, "--runtime-config=scheduling.k8s.io/v1beta1=true"]
-        return flags
+            gates = f"--feature-gates={_WORKLOAD_GATES},{_API_GATES}"
+            return [*flags, gates, "--runtime-config=scheduling.k8s.io/v1beta1=true"]
+        return [*flags, f"--feature-gates={_API_GATES}"]
 
     def _api_ready(self) -> bool:
         """Whether the API server is ready and the default namespace, made after that, is there."""
@@ -244,11 +243,8 @@ class ControlPlane:
         return "schedulingGates" in spec and "limits" in spec["containers"][0]["resources"]
 
     def _start_controller_manager(self) -> None:
-        arguments = [
-            f"--kubeconfig={self.kubeconfig('controller-manager')}",
-            f"--controllers={','.join(_CONTROLLERS)}",
-            "--leader-elect=false",
-        ]
+        kubeconfig = self.kubeconfig("controller-manager")
+        arguments = manager_arguments(kubeconfig, node_lifecycle=self._node_lifecycle)
         self._start_client("kube-controller-manager", arguments)
 
     def _start_client(self, name: str, arguments: Sequence[str]) -> None:
@@ -288,13 +284,3 @@ class ControlPlane:
         self._run.close(keep=kept)
         if kept:
             print(f"control plane: logs kept in {self.logs}", file=sys.stderr)
-
-
-def _with_free_ports(start: Callable[[], None]) -> None:
-    """Call `start` again, for it to choose other ports, while someone else is faster at taking them."""
-    for _ in range(_PORT_ATTEMPTS - 1):
-        try:
-            return start()
-        except PortTaken:
-            continue
-    return start()

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,7 @@ from urllib.request import Request, urlopen
 
 from deploy.local.api import ApiClient
 from deploy.local.component import free_ports
+from deploy.local.controllers import KUBELET_LABEL, Controllers
 from deploy.local.controlplane import ControlPlane
 from deploy.local.objects import Object, node_object
 from topology.synthetic import SyntheticNode
@@ -37,7 +38,8 @@ _READY_S = 60.0
 class Lab:
     """Control plane, Lockstep and kube-scheduler; `start` and the `stop`s in any order.
 
-    `config`: more of Lockstep's configuration, by section.
+    `config`: more of Lockstep's configuration, by section. `controllers`: some of `lws`, `jobset`
+    and `kwok`, beside Kubernetes' own.
     """
 
     def __init__(
@@ -45,10 +47,18 @@ class Lab:
         *,
         keep: bool = False,
         controller_manager: bool = False,
+        controllers: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self.plane = ControlPlane(folder, keep=keep, controller_manager=controller_manager)
+        self.plane = ControlPlane(
+            folder,
+            keep=keep,
+            controller_manager=controller_manager or bool(controllers),
+            node_lifecycle="kwok" in controllers,
+        )
+        self.controllers = Controllers(self.plane, controllers)
+        self._node_labels = {KUBELET_LABEL: ""} if "kwok" in controllers else {}
         self._config = dict(config or {})
         self._service: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -57,7 +67,9 @@ class Lab:
         self.plane.__enter__()
         try:
             self.plane.install_gate()
+            self.controllers.start()
         except BaseException:
+            self.controllers.stop()
             self.plane.__exit__(*sys.exc_info())
             raise
         return self
@@ -66,6 +78,7 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop_lockstep()
+        self.controllers.stop()
         self.plane.__exit__(kind, error, trace)
 
     @property
@@ -90,7 +103,7 @@ class Lab:
 
     def add_nodes(self, nodes: Iterable[SyntheticNode]) -> None:
         """Create the nodes of a synthetic fabric."""
-        self.client.create([node_object(node) for node in nodes])
+        self.client.create([node_object(node, labels=self._node_labels) for node in nodes])
 
     def start(self) -> None:
         """Lockstep, then a scheduler with it as extender."""

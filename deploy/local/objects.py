@@ -15,8 +15,8 @@ PREFIX = "lockstep.scheduling/"
 GPU = "nvidia.com/gpu"
 
 
-def node_object(node: SyntheticNode) -> Object:
-    """A Node that is ready and has its capacity."""
+def node_object(node: SyntheticNode, *, labels: Mapping[str, str] | None = None) -> Object:
+    """A Node that is ready and has its capacity, with more `labels` than the fabric gives it."""
     capacity = {
         "cpu": f"{node.cpu_millis}m",
         "memory": str(node.memory_bytes),
@@ -26,7 +26,7 @@ def node_object(node: SyntheticNode) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node.name, "labels": dict(node.labels)},
+        "metadata": {"name": node.name, "labels": {**node.labels, **(labels or {})}},
         "status": {
             "capacity": capacity,
             "allocatable": capacity,

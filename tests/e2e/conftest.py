@@ -12,6 +12,13 @@ from deploy.local.lab import PODS, Lab
 from topology.synthetic import nvl72
 
 _HERE = Path(__file__).parent
+WORKLOADS = (
+    "/apis/leaderworkerset.x-k8s.io/v1/namespaces/default/leaderworkersets",
+    "/apis/jobset.x-k8s.io/v1alpha2/namespaces/default/jobsets",
+    "/apis/batch/v1/namespaces/default/jobs",
+    "/apis/apps/v1/namespaces/default/statefulsets",
+)
+"""Collections of what makes pods, owners before what they own."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
@@ -46,6 +53,29 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
     """The shared lab, running and empty before and after."""
     yield shared_lab
     clean(shared_lab)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Three NVLink domains of 4 nodes with 4 GPUs, alive by KWOK, with the workload controllers."""
+    with Lab(controllers=("lws", "jobset", "kwok")) as lab:
+        lab.add_nodes(nvl72(3, nodes_per_rack=4))
+        lab.start()
+        yield lab
+        lab.plane.keep = request.session.testsfailed > 0
+
+
+@pytest.fixture
+def cluster(shared_cluster: Lab) -> Iterator[Lab]:
+    """The shared cluster with workload controllers, running and empty before and after."""
+    yield shared_cluster
+    for owners in WORKLOADS:
+        shared_cluster.client.delete(owners, propagationPolicy="Background")
+    shared_cluster.eventually(
+        lambda: not any(shared_cluster.client.get(owners)["items"] for owners in WORKLOADS),
+        what="all workloads to be gone",
+    )
+    clean(shared_cluster)
 
 
 def clean(lab: Lab) -> None:
