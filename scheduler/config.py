@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +11,12 @@ import yaml
 
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern
+from scheduler.yamlreader import YamlReader, empty, shown
 from topology.model import FabricSpec, InvalidTopology
 from topology.sources.configured import configured
 
 API_VERSION = "lockstep.scheduling/v1alpha1"
 KIND = "LockstepConfiguration"
-
-_ENDPOINT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +77,8 @@ def parse_config(text: str, *, name: str) -> Config:
     return config
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Walks the YAML nodes, which know their lines."""
-
-    name: str
-    faults: list[InvalidField] = field(default_factory=list)
+class _Reader(YamlReader):
+    """The sections of the configuration."""
 
     def config(self, root: yaml.Node | None) -> Config:
         known = ("apiVersion", "kind", "topology", "policies", "service")
@@ -99,18 +92,18 @@ class _Reader:
 
     def policies(self, node: yaml.Node | None) -> Mapping[str, Policy]:
         """The built-in policies and those of the file, which may replace them."""
-        if _empty(node):
+        if empty(node):
             return BUILT_IN
         if not isinstance(node, yaml.MappingNode):
-            self.fault(node, "policies", _shown(node), "a mapping of policies by name")
+            self.fault(node, "policies", shown(node), "a mapping of policies by name")
             return BUILT_IN
-        found = {_shown(key): self.policy(_shown(key), value) for key, value in node.value}
+        found = {shown(key): self.policy(shown(key), value) for key, value in node.value}
         return {**BUILT_IN, **found}
 
     def policy(self, name: str, node: yaml.Node) -> Policy:
         where = f"policies.{name}"
         entries = self.mapping(node, where, ("preset", "first", "drop"))
-        preset = _shown(entries.get("preset")) or DEFAULT
+        preset = shown(entries.get("preset")) or DEFAULT
         if preset not in PRESETS:
             self.fault(entries["preset"], f"{where}.preset", preset, f"one of {', '.join(PRESETS)}")
             preset = DEFAULT
@@ -122,10 +115,10 @@ class _Reader:
             return ()
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for item in items:
-            if not isinstance(item, yaml.ScalarNode) or not is_pattern(_shown(item)):
+            if not isinstance(item, yaml.ScalarNode) or not is_pattern(shown(item)):
                 wanted = "a list of terms (domains_rack), patterns (broken_*), sums (3*nodes + 1*left_rack)"
-                self.fault(item, where, _shown(item), wanted)
-        return tuple(_shown(item) for item in items)
+                self.fault(item, where, shown(item), wanted)
+        return tuple(shown(item) for item in items)
 
     def topology(self, node: yaml.Node | None) -> FabricSpec | None:
         entries = self.mapping(node, "topology", ("levels", "partitions")) if node else {}
@@ -143,7 +136,7 @@ class _Reader:
         if node is None:
             return ()
         if not isinstance(node, yaml.SequenceNode):
-            self.fault(node, where, _shown(node), "a list of {name, label}, coarse to fine")
+            self.fault(node, where, shown(node), "a list of {name, label}, coarse to fine")
             return ()
         found = []
         for at, item in enumerate(node.value):
@@ -172,81 +165,3 @@ class _Reader:
         entries = self.mapping(node, "service", tuple(fields))
         values = {fields[key][0]: fields[key][1](value, f"service.{key}") for key, value in entries.items()}
         return ServiceConfig(**{key: value for key, value in values.items() if value is not None})
-
-    def mapping(self, node: yaml.Node | None, where: str, known: tuple[str, ...]) -> dict[str, yaml.Node]:
-        """The entries of a mapping; unknown and repeated keys are faults with their line."""
-        if not isinstance(node, yaml.MappingNode):
-            if not _empty(node) or where == "file":
-                self.fault(node, where, _shown(node), f"a mapping with the keys {', '.join(known)}")
-            return {}
-        found: dict[str, yaml.Node] = {}
-        for key_node, value in node.value:
-            key = _shown(key_node)
-            if key in found:
-                self.fault(key_node, f"{where}.{key}", key, "only once")
-            elif key not in known:
-                nearest = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-                field_name = key if where == "file" else f"{where}.{key}"
-                self.fault(key_node, field_name, key, f"{hint}known keys here are {', '.join(known)}")
-            else:
-                found[key] = value
-        return found
-
-    def constant(
-        self, entries: Mapping[str, yaml.Node], key: str, wanted: str, root: yaml.Node | None
-    ) -> None:
-        value = _shown(entries.get(key))
-        if value != wanted:
-            self.fault(entries.get(key, root), key, value, wanted)
-
-    def text(self, entries: Mapping[str, yaml.Node], key: str, where: str, item: yaml.Node) -> str:
-        value = _shown(entries.get(key))
-        if not value or not isinstance(entries.get(key), yaml.ScalarNode):
-            self.fault(entries.get(key, item), f"{where}.{key}", value, "text, not empty")
-        return value
-
-    def plain(self, node: yaml.Node, where: str) -> str | None:
-        value = _shown(node)
-        if not isinstance(node, yaml.ScalarNode) or not value:
-            self.fault(node, where, value, "text, not empty")
-            return None
-        return value
-
-    def endpoint(self, node: yaml.Node, where: str) -> str | None:
-        value = _shown(node)
-        port = _ENDPOINT.fullmatch(value)
-        if port is None or int(port[1]) > 65535:
-            self.fault(node, where, value, "host:port, such as 127.0.0.1:9443 or [::1]:9443")
-            return None
-        return value
-
-    def seconds(self, node: yaml.Node, where: str) -> int | None:
-        wanted = "whole seconds with their unit, such as 20s"
-        value = _shown(node)
-        if not value.endswith("s") or not value[:-1].isdecimal() or not 1 <= int(value[:-1]) <= 3600:
-            self.fault(node, where, value, wanted)
-            return None
-        return int(value[:-1])
-
-    def whole(self, node: yaml.Node, where: str, *, low: int, high: int, unit: str) -> int | None:
-        value = _shown(node)
-        if not value.isdecimal() or not low <= int(value) <= high:
-            self.fault(node, where, value, unit)
-            return None
-        return int(value)
-
-    def fault(self, node: yaml.Node | None, field_name: str, value: str, wanted: str) -> None:
-        line = node.start_mark.line + 1 if node is not None else 1
-        self.faults.append(InvalidField(f"{self.name}:{line}", field_name, value, wanted))
-
-
-def _empty(node: yaml.Node | None) -> bool:
-    if node is None:
-        return True
-    null = isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-    return null or (isinstance(node, yaml.MappingNode) and not node.value)
-
-
-def _shown(node: yaml.Node | None) -> str:
-    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""

@@ -27,7 +27,7 @@ LAYERS = (
     ("scheduler.kube",),
     ("scheduler.extender",),
     ("scheduler.rpc",),
-    ("scheduler.files",),
+    ("scheduler.files", "scheduler.yamlreader"),
     ("scheduler.manifests",),
     ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds"),
     ("scheduler.decide", "scheduler.moving"),
@@ -77,7 +77,14 @@ HOMES = {
     "prometheus_client": ("scheduler.metrics",),
     "typer": ("scheduler.cli",),
     "rich": ("scheduler.cli", "benchmarks"),
-    "yaml": ("scheduler.files", "scheduler.config", "scheduler.cli", "deploy", "benchmarks"),
+    "yaml": (
+        "scheduler.files",
+        "scheduler.config",
+        "scheduler.yamlreader",
+        "scheduler.cli",
+        "deploy",
+        "benchmarks",
+    ),
 }
 """The packages that may import each library; nothing else outside the standard library is allowed."""
 

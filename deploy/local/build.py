@@ -87,7 +87,8 @@ KWOK = Program(
         ("sigs.k8s.io/kwok", "kustomize/stage/node/fast/node-initialize.yaml"),
     ),
 )
-PROGRAMS = (CONTROLPLANE, CONTROLLERS, KWOK)
+TOOLS = Program("tools", "the parsers of Helm and Prometheus", "about 2 minutes")
+PROGRAMS = (CONTROLPLANE, CONTROLLERS, KWOK, TOOLS)
 
 
 def binary_of(program: Program) -> Path:
