@@ -70,6 +70,8 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     add("--horizon-s", type=float, help="end of the simulation; jobs that run or wait then are cut off")
     add("--required", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
     add("--preferred", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
+    add("--tensor-parallel", dest="tensor", type=int, default=1, help="of gangs that it divides (default 1)")
+    add("--pipeline-parallel", dest="pipeline", type=int, default=1, help="stages, the same way (default 1)")
     add("--failures", help="CSV of node failures: time_s,node,event (down or up)")
     add("--mtbf-h", type=float, help="mean hours between failures of a node")
     add("--mttr-h", type=float, default=4.0, help="mean hours to repair (default 4)")

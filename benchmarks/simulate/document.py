@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.simulate.metrics import Outcome, rounded
+from benchmarks.simulate.outcome import Outcome
+from benchmarks.simulate.stats import rounded
 from benchmarks.simulate.traces.job import invalid
 
 SCHEMA = "lockstep.simulation/v1"
@@ -24,6 +25,11 @@ JOB_COLUMNS = (
     "least",
     "proof",
     "nodes",
+    "placed_s",
+    "step_ms",
+    "step_ms_least",
+    "step_ms_most",
+    "step_ratio",
 )
 
 
@@ -32,7 +38,16 @@ def job_row(one: Outcome) -> list[Any]:
     start_s = None if one.start_s is None else rounded(one.start_s)
     end_s = None if one.end_s is None else rounded(one.end_s)
     size = [one.pods, one.gpus, one.tenant, one.restarts]
-    return [one.id, rounded(one.submit_s), start_s, end_s, *size, one.spans, one.least, one.proof, one.nodes]
+    placed_s = None if one.placed_s is None else rounded(one.placed_s)
+    where = [one.spans, one.least, one.proof, one.nodes, placed_s]
+    return [one.id, rounded(one.submit_s), start_s, end_s, *size, *where, *_price(one)]
+
+
+def _price(one: Outcome) -> list[float | None]:
+    """Step time of a gang of several pods in milliseconds, its range, and its ratio to that alone."""
+    if one.talk is None:
+        return [None] * 4
+    return [*(rounded(us / 1e3) for us in one.talk.price.time.numbers), rounded(one.talk.ratio)]
 
 
 def text_of(document: Mapping[str, Any]) -> str:

@@ -7,50 +7,22 @@ f_j; G(t) GPUs on usable nodes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from benchmarks.simulate import communication
+from benchmarks.simulate.communication import Listener
+from benchmarks.simulate.outcome import CLASSES, Outcome, class_of, ranges
 from benchmarks.simulate.replay import Replay, Task
 from benchmarks.simulate.samples import Samples
 from benchmarks.simulate.site import Site
+from benchmarks.simulate.stats import average, percentiles, rounded, share
 from scheduler.placement.problem import Int32
 
-CLASSES = (("0", 0), ("1", 1), ("2-8", 8), ("9-64", 64), ("65-256", 256), (">256", 1 << 62))
-"""Size classes by GPUs: name and the most GPUs in it."""
-
 SLOWDOWN_LEAST_S = 600.0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one job; times in seconds of the simulation, None while they are not known.
-
-    `spans`: per level the domains it touches; `least`: the fewest it could. `crossings`: pairs of
-    neighbouring ranks in different leaves. All of the last start.
-    """
-
-    id: str
-    submit_s: float
-    run_s: float
-    pods: int
-    gpus: int
-    tenant: str
-    start_s: float | None = None
-    end_s: float | None = None
-    restarts: int = 0
-    lost_s: float = 0.0
-    proof: str = ""
-    spans: tuple[int, ...] = ()
-    least: tuple[int, ...] = ()
-    crossings: int | None = None
-    nodes: str = ""
-
-    @property
-    def wait_s(self) -> float | None:
-        return None if self.start_s is None else self.start_s - self.submit_s
 
 
 @dataclass(slots=True)
@@ -70,7 +42,9 @@ class Meter:
     fragmented_gpu_s: float = 0.0
     now_s: float = 0.0
     most_busy: int = 0
+    gar_s: float = 0.0
     _samples: Samples | None = None
+    _listener: Listener | None = None
 
     def advance(self, now_s: float, replay: Replay) -> None:
         """Integrals up to now; then a sample where one is due."""
@@ -78,6 +52,7 @@ class Meter:
         busy, open_gpus = self.site.busy_gpus, self.site.open_gpus
         self.busy_gpu_s += busy * passed_s
         self.open_gpu_s += open_gpus * passed_s
+        self.gar_s += passed_s * busy / open_gpus if open_gpus else 0.0
         self.most_busy = max(self.most_busy, busy)
         if replay.blocked:
             self.queued_s += passed_s
@@ -96,16 +71,24 @@ class Meter:
             self._samples = Samples(self.site)
         return self._samples
 
+    @property
+    def listener(self) -> Listener:
+        if self._listener is None:
+            self._listener = Listener(self.site, {})
+        return self._listener
+
     def submitted(self, task: Task) -> None:
         job = task.job
         least = self.site.least(job)
         self.outcomes[job.id] = Outcome(
             job.id, job.submit_s / self.load, job.duration_s, job.pods, job.gpus, job.tenant, least=least
         )
+        self.outcomes[job.id].priority = job.priority
+        self.samples.mix.add(job)
 
     def started(self, task: Task, nodes: Int32, proof: str) -> None:
         outcome = self.outcomes[task.job.id]
-        outcome.start_s, outcome.proof = task.started_s, proof
+        outcome.start_s, outcome.placed_s, outcome.proof = task.started_s, task.since_s, proof
         self.proofs[proof] += 1
         if len(nodes) == 1:
             outcome.spans, outcome.crossings = (1,) * len(self.site.levels), 0
@@ -116,32 +99,13 @@ class Meter:
         leaf = domains.get("leaf")
         outcome.crossings = None if leaf is None else int((leaf[1:] != leaf[:-1]).sum())
         outcome.nodes = ranges(nodes)
+        outcome.talk = self.listener.hear(task.job, nodes)
 
     def ended(self, task: Task, now_s: float, *, finished: bool) -> None:
         outcome = self.outcomes[task.job.id]
         outcome.restarts, outcome.lost_s = task.restarts, task.lost_s
         if finished:
             outcome.end_s = now_s
-
-
-def ranges(nodes: Int32) -> str:
-    """The nodes of a gang in one word: `3-6,9x4` is four nodes with a pod each, and four pods on node 9."""
-    at, counts = np.unique(nodes, return_counts=True)
-    parts: list[tuple[int, int, int]] = []
-    for node, count in zip(at.tolist(), counts.tolist(), strict=True):
-        if parts and parts[-1][1] == node - 1 and parts[-1][2] == count:
-            parts[-1] = (parts[-1][0], node, count)
-        else:
-            parts.append((node, node, count))
-    return ",".join(
-        (f"{low}" if low == high else f"{low}-{high}") + (f"x{count}" if count > 1 else "")
-        for low, high, count in parts
-    )
-
-
-def class_of(gpus: int) -> str:
-    """The size class of a job by its GPUs."""
-    return next(name for name, most in CLASSES if gpus <= most)
 
 
 def summary(meter: Meter) -> dict[str, Any]:
@@ -151,9 +115,14 @@ def summary(meter: Meter) -> dict[str, Any]:
         "jobs": _counts(outcomes),
         "allocation": _allocation(meter, outcomes),
         "waiting": _by_class(outcomes),
+        "waiting_by_priority": _by_priority(outcomes),
         "fragmentation": _fragmentation(meter),
         "placement": _placement(meter.site.levels, outcomes),
+        "communication": communication.summary(
+            [one.talk for one in outcomes if one.talk is not None], meter.site.levels
+        ),
         "proof": dict(sorted(meter.proofs.items())),
+        "proof_share": share(meter.proofs["optimal"], meter.proofs.total()),
         "failures": _failures(outcomes),
     }
 
@@ -164,6 +133,14 @@ def _by_class(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     for one in outcomes:
         classes[class_of(one.gpus)].append(one)
     return {"all": _waits(outcomes), **{name: _waits(found) for name, found in classes.items() if found}}
+
+
+def _by_priority(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Each priority, where there are several."""
+    found = sorted({one.priority for one in outcomes}, reverse=True)
+    if len(found) < 2:
+        return {}
+    return {str(rank): _waits([one for one in outcomes if one.priority == rank]) for rank in found}
 
 
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -182,13 +159,12 @@ def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def _allocation(meter: Meter, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "span_s": rounded(meter.now_s),
-        "gar_mean": _share(meter.busy_gpu_s, meter.open_gpu_s),
-        "gar_while_queued": _share(meter.queued_busy_gpu_s, meter.queued_open_gpu_s),
-        "queued_share": _share(meter.queued_s, meter.now_s),
+        "gar_mean": share(meter.gar_s, meter.now_s),
+        "sor": share(meter.busy_gpu_s, meter.open_gpu_s),
+        "gar_while_queued": share(meter.queued_busy_gpu_s, meter.queued_open_gpu_s),
+        "queued_share": share(meter.queued_s, meter.now_s),
         "most_busy_gpus": meter.most_busy,
-        "goodput": _share(
-            meter.busy_gpu_s - sum(one.lost_s * one.gpus for one in outcomes), meter.open_gpu_s
-        ),
+        "goodput": share(meter.busy_gpu_s - sum(one.lost_s * one.gpus for one in outcomes), meter.open_gpu_s),
         "makespan_s": rounded(
             max((one.end_s for one in outcomes if one.end_s is not None), default=0.0)
             - min((one.submit_s for one in outcomes), default=0.0)
@@ -221,11 +197,14 @@ def _fragmentation(meter: Meter) -> dict[str, Any]:
     taken = meter.samples.taken
     levels = meter.site.levels
     return {
-        "gfr": _mean(one.gfr for one in taken),
-        "domains": {level: _mean(one.fragmented[level] for one in taken) for level in levels},
+        "gfr": average(one.gfr for one in taken),
+        "domains": {level: average(one.fragmented[level] for one in taken) for level in levels},
         "largest_gang": {level: percentiles([one.largest[level] for one in taken]) for level in levels},
-        "blocked_share": _share(meter.fragmented_s, meter.now_s),
+        "blocked_share": share(meter.fragmented_s, meter.now_s),
         "blocked_gpu_s": rounded(meter.fragmented_gpu_s),
+        "fgd": average(one.fgd for one in meter.samples.deep),
+        "fgd_of_idle": average(one.fgd_idle for one in meter.samples.deep),
+        "gang": average(one.gang for one in meter.samples.deep),
         "sampled_every_s": meter.samples.every_s,
         "samples": len(taken),
     }
@@ -239,16 +218,16 @@ def _placement(levels: Sequence[str], outcomes: Sequence[Outcome]) -> dict[str, 
     for at, level in enumerate(levels):
         excess = [one.spans[at] / one.least[at] for one in gangs]
         found[level] = {
-            "span_mean": _mean(one.spans[at] for one in gangs),
-            "least_mean": _mean(one.least[at] for one in gangs),
-            "excess_mean": _mean(excess),
-            "at_least_share": _share(sum(value == 1 for value in excess), len(excess)),
-            "at_least_gpu_time_share": _share(
+            "span_mean": average(one.spans[at] for one in gangs),
+            "least_mean": average(one.least[at] for one in gangs),
+            "excess_mean": average(excess),
+            "at_least_share": share(sum(value == 1 for value in excess), len(excess)),
+            "at_least_gpu_time_share": share(
                 sum(g for g, value in zip(gpu_s, excess, strict=True) if value == 1), sum(gpu_s)
             ),
         }
     pairs = sum(one.pods - 1 for one in gangs if one.crossings is not None)
-    found["neighbours_across_leaves"] = _share(sum(one.crossings or 0 for one in gangs), pairs)
+    found["neighbours_across_leaves"] = share(sum(one.crossings or 0 for one in gangs), pairs)
     return found
 
 
@@ -262,32 +241,5 @@ def _failures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "restarts": sum(one.restarts for one in outcomes),
         "lost_gpu_h": rounded(sum(one.lost_s * one.gpus for one in outcomes) / 3600),
-        "ettr_mean": _mean(run_s / took_s for run_s, took_s in done),
+        "ettr_mean": average(run_s / took_s for run_s, took_s in done),
     }
-
-
-def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Mean, p50, p95, p99 and the most, interpolated; zeros for nothing."""
-    if not len(values):
-        return {"mean": 0.0, "p50": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0}
-    array = np.asarray(values, dtype=np.float64)
-    marks = np.percentile(array, [50, 95, 99])
-    names = ("mean", "p50", "p95", "p99", "max")
-    return {
-        name: rounded(float(value))
-        for name, value in zip(names, (array.mean(), *marks, array.max()), strict=True)
-    }
-
-
-def rounded(value: float) -> float:
-    """To six decimals, as the document shows it."""
-    return round(float(value), 6)
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return rounded(sum(found) / len(found)) if found else 0.0
-
-
-def _share(part: float, whole: float) -> float:
-    return rounded(part / whole) if whole else 0.0

@@ -13,12 +13,16 @@ from typing import Any
 
 from benchmarks.simulate import events
 from benchmarks.simulate.clusters import ClusterSource, cluster
+from benchmarks.simulate.definitions import DEFINITIONS
 from benchmarks.simulate.document import JOB_COLUMNS, SCHEMA, job_row
 from benchmarks.simulate.journal import Journal
-from benchmarks.simulate.metrics import Meter, percentiles, rounded, summary
+from benchmarks.simulate.metrics import Meter, summary
 from benchmarks.simulate.policies import Answer, Decide, decider, objective_of, remembered
+from benchmarks.simulate.pricing import Sizes
 from benchmarks.simulate.replay import Replay, Rules
 from benchmarks.simulate.site import Site, Wishes
+from benchmarks.simulate.stats import percentiles, rounded
+from benchmarks.simulate.timeline import timeline
 from benchmarks.simulate.traces.job import Job, invalid
 from benchmarks.simulate.traces.reading import FORMATS, Trace
 from scheduler.model import SCOPES, Constraint, InvalidInput
@@ -50,6 +54,8 @@ class Options:
     mtbf_h: float | None = None
     mttr_h: float = 4.0
     checkpoint_s: float = 0.0
+    tensor: int = 1
+    pipeline: int = 1
     skip_bad: bool = False
     check: bool = False
 
@@ -92,6 +98,8 @@ class Simulation:
                 "levels": list(self.site.levels),
             },
             "summary": summary(self.meter),
+            "definitions": dict(DEFINITIONS),
+            "timeline": timeline(self.meter.samples),
             "excluded": [[one.where, one.why] for one in self.trace.excluded],
             "job_columns": list(JOB_COLUMNS),
             "job_rows": [job_row(one) for one in outcomes],
@@ -123,6 +131,7 @@ def prepare(options: Options, *, journal: Path | None = None, resume: bool = Fal
     wishes = Wishes(
         (*_wishes(options.required, required=True), *_wishes(options.preferred, required=False)),
         objective_of(options.policy),
+        Sizes(options.tensor, options.pipeline),
     )
     decide = remembered(decider(options.policy, limits=Limits()))
     site = Site(source, wishes)
@@ -147,6 +156,9 @@ def _check(options: Options) -> None:
     for name, value in (("--load", options.load), ("--mttr-h", options.mttr_h)):
         if not value > 0:
             raise invalid(name, "value", value, "more than 0")
+    for name, size in (("--tensor-parallel", options.tensor), ("--pipeline-parallel", options.pipeline)):
+        if size < 1:
+            raise invalid(name, "size", size, "at least 1")
     if options.mtbf_h is not None and not options.mtbf_h > 0:
         raise invalid("--mtbf-h", "value", options.mtbf_h, "more than 0")
 

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.simulate.deep import Deep, Mix, look
 from benchmarks.simulate.site import Site
 from scheduler.placement.problem import Int32, Int64
 
 MOST = 1024
 """Samples kept; past that every second one goes and the distance doubles. Memory is flat, and
 the same run gives the same samples."""
+
+DEEP_EVERY = 8
+"""Of so many samples one is followed by a look at what the free GPUs are good for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Sample:
     jobs that wait."""
 
     busy_gpus: int
+    open_gpus: int
     free_gpus: int
     gfr: float
     fragmented: dict[str, float]
@@ -31,20 +36,25 @@ class Sample:
 
 @dataclass(slots=True)
 class Samples:
-    """Samples at 0, `every_s`, 2 `every_s`, ..."""
+    """Samples at 0, `every_s`, 2 `every_s`, ...; `deep` at every eighth of these times."""
 
     site: Site
+    mix: Mix = field(default_factory=Mix)
     every_s: float = 1.0
     taken: list[Sample] = field(default_factory=list)
+    deep: list[Deep] = field(default_factory=list)
 
     def until(self, now_s: float, *, queued: int) -> None:
         """The state held from the last call up to, and not including, `now_s`."""
         while now_s > self.every_s * MOST:
-            self.taken = self.taken[::2]
+            self.taken, self.deep = self.taken[::2], self.deep[::2]
             self.every_s *= 2
         missing = int(-(-now_s // self.every_s)) - len(self.taken)
         if missing > 0:
             self.taken += [self._sample(queued)] * missing
+            deep = -(-len(self.taken) // DEEP_EVERY) - len(self.deep)
+            if deep > 0:
+                self.deep += [look(self.site, self.mix)] * deep
 
     def _sample(self, queued: int) -> Sample:
         free, total = self.site.gpu_rows()
@@ -56,6 +66,7 @@ class Samples:
         all_free = int(free.sum())
         return Sample(
             busy_gpus=self.site.busy_gpus,
+            open_gpus=self.site.open_gpus,
             free_gpus=all_free,
             gfr=float(part.sum() / max(here.sum(), 1)),
             fragmented={level: _fragmented(of, free, total) for level, of in self.site.domain_of.items()},

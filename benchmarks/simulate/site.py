@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.simulate.clusters import ClusterSource
-from benchmarks.simulate.traces.job import GPU, Job, invalid
+from benchmarks.simulate.linkmodel import system_of
+from benchmarks.simulate.pricing import ALONE, Fabric, Sizes, fabric_of
+from benchmarks.simulate.traces.job import GPU, PRODUCT, Job, invalid
 from scheduler.ledger import Hold
-from scheduler.model import Constraint, Gang, GangKey, Member, NodeName, PodKey, PodShape
+from scheduler.model import Constraint, Gang, GangKey, Member, NodeName, Parallelism, PodKey, PodShape
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Cluster, Int32, Int64, PlacementProblem, Rejection
@@ -25,10 +27,16 @@ _FOREVER_S = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What every gang of the simulation asks for: levels, and the objective policy."""
+    """What every gang of the simulation asks for: levels, the objective policy, and tensor- and
+    pipeline-parallel sizes (gangs that they do not divide have none)."""
 
     constraints: tuple[Constraint, ...] = ()
     policy: str = ""
+    sizes: Sizes = ALONE
+
+    def sizes_of(self, job: Job) -> Sizes:
+        """The sizes of one job."""
+        return self.sizes if self.sizes.suits(job.gpus, job.gpus_per_pod) else ALONE
 
 
 class Site:
@@ -46,12 +54,16 @@ class Site:
         self._ledger = self.world.ledger
         self._wishes = wishes
         self._problems: dict[Key, PlacementProblem] = {}
-        self._least: dict[Key, tuple[int, ...]] = {}
+        self._least: dict[Key, tuple[tuple[int, ...], Int32]] = {}
         self._shapes: dict[Key, PodShape] = {}
         self._running: dict[str, tuple[Job, Int32]] = {}
         self.names = self._ledger.names
         self.levels = tuple(part.name for part in self.world.fabric.arrays().partitions)
         self.domain_of = {part.name: part.domain_of for part in self.world.fabric.arrays().partitions}
+        products = sorted({node.labels.get(PRODUCT, "") for node in source.nodes} - {""})
+        self.fabric: Fabric = fabric_of(
+            self.levels, self.domain_of, system_of(products[0] if products else "")
+        )
         self._gpu_row = self._ledger.resources.index(GPU) if GPU in self._ledger.resources else -1
         self.busy_gpus = 0
         self._recount()
@@ -82,11 +94,23 @@ class Site:
 
         Raises InvalidInput for a gang that these nodes could never hold.
         """
-        key = key_of(job)
-        found = self._least.get(key)
-        if found is None:
-            found = self._least[key] = self._fewest(job)
-        return found
+        return self._alone(job)[0]
+
+    def ideal(self, job: Job) -> Int32:
+        """The node of every rank as the engine places the gang with nothing else on the nodes."""
+        return self._alone(job)[1]
+
+    def sizes(self, job: Job) -> Sizes:
+        """Tensor- and pipeline-parallel sizes of a job."""
+        return self._wishes.sizes_of(job)
+
+    def needed_level(self, job: Job) -> str | None:
+        """The finest level that the gang must stay in, as it asks; where it asks for none, the finest
+        one of which one empty domain could hold it; None when only the whole cluster could."""
+        stated = [one.level for one in self._wishes.constraints if one.required and one.scope == "gang"]
+        fitting = [level for level, least in zip(self.levels, self.least(job), strict=True) if least == 1]
+        asked = [level for level in fitting if level in stated]
+        return asked[-1] if asked else fitting[-1] if fitting else None
 
     def take(self, job: Job, nodes: Int32) -> None:
         """The whole gang takes its room in one step."""
@@ -143,7 +167,14 @@ class Site:
         free, _ = self.gpu_rows()
         self._open_gpus = int(np.maximum(free, 0).sum()) + self.busy_gpus
 
-    def _fewest(self, job: Job) -> tuple[int, ...]:
+    def _alone(self, job: Job) -> tuple[tuple[int, ...], Int32]:
+        key = key_of(job)
+        found = self._least.get(key)
+        if found is None:
+            found = self._least[key] = self._fewest(job)
+        return found
+
+    def _fewest(self, job: Job) -> tuple[tuple[int, ...], Int32]:
         problem = self.problem(job)
         used = self._ledger.sums()[0]
         shapes = tuple(replace(shape, eligible=shape.ever) for shape in problem.shapes)
@@ -160,7 +191,7 @@ class Site:
             wanted = f"a job that this cluster could hold ({answer.message})"
             raise invalid(job.where or job.id, "gpus", f"{job.pods} x {job.gpus_per_pod}", wanted)
         least = {level: count for level, _, count in answer.levels}
-        return tuple(least[level] for level in self.levels)
+        return tuple(least[level] for level in self.levels), answer.nodes
 
 
 def _on(known: PlacementProblem, free: Int64) -> PlacementProblem:
@@ -192,11 +223,18 @@ def _gang(job: Job, wishes: Wishes) -> Gang:
     members = tuple(
         Member(PodKey("", f"{job.id}-{rank}"), f"{rank}", rank, "", shape) for rank in range(job.pods)
     )
+    sizes = wishes.sizes_of(job)
     return Gang(
         GangKey("", job.id),
         job.pods,
         members,
         "trace",
+        _parallelism(job, sizes) if sizes != ALONE else Parallelism(),
         constraints=wishes.constraints,
         policy=wishes.policy,
     )
+
+
+def _parallelism(job: Job, sizes: Sizes) -> Parallelism:
+    replicas = job.gpus // (sizes.tensor * sizes.pipeline)
+    return Parallelism(sizes.tensor, sizes.pipeline, replicas)
