@@ -7,22 +7,23 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator
 from functools import partial
 
-from aiohttp import web
-
 from scheduler.config import Config
+from scheduler.doorkeeper import Tokens
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Write
-from scheduler.extender.server import application
+from scheduler.extender.tls import Files
 from scheduler.feeds import GroupFeed, NodeFeed, PodFeed
 from scheduler.kube import writes
 from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reflector import Reflector
+from scheduler.kube.reviews import Reviewer
 from scheduler.model import NodeName, PodKey
+from scheduler.ports import listening
 from scheduler.rpc import server as rpc
 from scheduler.service import Service
+from scheduler.viewers import Doorkeeper, Open
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +78,18 @@ def _place(slot: Slot, plan: str) -> writes.Place:
 async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
     service = Service(config)
-    async with (
-        ApiClient(access) as client,
-        _listening(config, service) as address,
-        rpc.listening(service, config.service.grpc) as rpc_address,
-    ):
+    async with contextlib.AsyncExitStack() as open_ones:
+        client = await open_ones.enter_async_context(ApiClient(access))
+        doorkeeper: Doorkeeper = Tokens(Reviewer(client)) if config.service.auth == "tokens" else Open()
+        http = listening(service, config.service, doorkeeper=doorkeeper)
+        addresses = await open_ones.enter_async_context(http)
+        rpc_address = await open_ones.enter_async_context(
+            rpc.listening(service, config.service.grpc, doorkeeper=doorkeeper, tls=_files(config))
+        )
         cluster = LiveCluster(client, service, config=config)
         service.connect(cluster)
-        log.info("listening on %s, gRPC on %s, reading %s", address, rpc_address or "nothing", access.url)
+        told = ", ".join(addresses)
+        log.info("listening on %s, gRPC on %s, reading %s", told, rpc_address or "nothing", access.url)
         gc.freeze()  # what is loaded by now lives as long as the process
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,22 +106,11 @@ async def serve(config: Config, access: Access) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _files(config: Config) -> Files | None:
+    tls = config.service.tls
+    return Files(tls.cert_file, tls.key_file) if tls else None
+
+
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
     log.info("stopping")
-
-
-@contextlib.asynccontextmanager
-async def _listening(config: Config, service: Service) -> AsyncIterator[str]:
-    runner = web.AppRunner(application(service), access_log=None, keepalive_timeout=300)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, config.service.address, config.service.port, backlog=1024)
-        await site.start()
-        yield f"http://{config.service.address}:{_port(runner)}"
-    finally:
-        await runner.cleanup()
-
-
-def _port(runner: web.AppRunner) -> int:
-    return int(runner.addresses[0][1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -20,13 +20,26 @@ KIND = "LockstepConfiguration"
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM, read again when they change. With `client_ca`, kube-scheduler must show a certificate
+    from it, whose common name or a DNS name is one of `client_names` when there are any."""
+
+    cert_file: str
+    key_file: str
+    client_ca: str = ""
+    client_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """Where the service listens and how long things may take (seconds).
 
     `http_timeout_s` must be that of the extender's entry in the scheduler's configuration:
     a Binding is held back at most half of it. `lease_s`: how long a reservation outlives the
     last sign of its gang. `stale_s`: silence of a watch after which nothing new is planned.
-    `grpc`: host:port of the gRPC API, without TLS; empty for none.
+    `grpc`: host:port of the gRPC API; empty for none. `metrics`, `api`: host:port of a port of their own
+    for /metrics with the probes, and for /v1; empty for the port of kube-scheduler. `tls` is for every
+    port. `auth`: whether metrics, API and gRPC ask for a bearer token that the API server knows.
     """
 
     address: str = "127.0.0.1"
@@ -37,6 +50,10 @@ class ServiceConfig:
     solver_s: int = 10
     writes_in_flight: int = 48
     grpc: str = ""
+    metrics: str = ""
+    api: str = ""
+    auth: Literal["none", "tokens"] = "none"
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +176,27 @@ class _Reader(YamlReader):
                 lambda n, w: self.whole(n, w, low=1, high=512, unit="requests, 1 to 512"),
             ),
             "grpc": ("grpc", self.endpoint),
+            "metrics": ("metrics", self.endpoint),
+            "api": ("api", self.endpoint),
+            "auth": ("auth", lambda n, w: self.one_of(n, w, ("none", "tokens"))),
+            "tls": ("tls", self.tls),
         }
         if node is None:
             return ServiceConfig()
         entries = self.mapping(node, "service", tuple(fields))
         values = {fields[key][0]: fields[key][1](value, f"service.{key}") for key, value in entries.items()}
         return ServiceConfig(**{key: value for key, value in values.items() if value is not None})
+
+    def tls(self, node: yaml.Node, where: str) -> Tls | None:
+        entries = self.mapping(node, where, ("certFile", "keyFile", "clientCAFile", "clientNames"))
+        texts = {key: self.text(entries, key, where, node) for key in ("certFile", "keyFile")}
+        client_ca = (
+            self.plain(entries["clientCAFile"], f"{where}.clientCAFile") or ""
+            if ("clientCAFile" in entries)
+            else ""
+        )
+        names = self.texts(entries.get("clientNames"), f"{where}.clientNames")
+        if names and not client_ca:
+            wanted = "a file of the certificates that clients are checked against, beside clientNames"
+            self.fault(node, f"{where}.clientCAFile", "", wanted)
+        return Tls(texts["certFile"], texts["keyFile"], client_ca, names)

@@ -243,6 +243,10 @@ class Service:
     def topology(self) -> dict[str, Any]:
         return topology_document(self.engine.world)
 
+    def domains(self) -> dict[str, int]:
+        """How many domains there are, by level."""
+        return {part.name: len(part.names) for part in self.engine.world.fabric.arrays().partitions}
+
     def summary(self) -> dict[str, int]:
         return snapshot_summary(self.engine.world)
 

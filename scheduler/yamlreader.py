@@ -69,6 +69,20 @@ class YamlReader:
             return None
         return value
 
+    def one_of(self, node: yaml.Node, where: str, allowed: tuple[str, ...]) -> str | None:
+        value = shown(node)
+        if value not in allowed:
+            self.fault(node, where, value, f"one of {', '.join(allowed)}")
+            return None
+        return value
+
+    def texts(self, node: yaml.Node | None, where: str) -> tuple[str, ...]:
+        """A list of texts; a single text counts as a list of one."""
+        if node is None:
+            return ()
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        return tuple(value for item in items if (value := self.plain(item, where)) is not None)
+
     def truth(self, node: yaml.Node, where: str) -> bool | None:
         value = shown(node)
         if value not in ("true", "false"):

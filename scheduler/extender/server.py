@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
 from scheduler.extender import wire
+from scheduler.extender.entrance import Entrance, No, allow, told
 from scheduler.extender.wire import BindArgs
 from scheduler.model import GangKey, InvalidInput
+from scheduler.viewers import shown_to
 
 log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 512 * 1024 * 1024
 """Full node lists of large clusters reach tens of MiB; aiohttp's own default of 1 MiB breaks them."""
 
+_LARGEST_PLAN = 16 * 1024 * 1024
+"""Manifests of thousands of pods; kube-scheduler's own bodies may be larger, people's not."""
+
+_MOST_PLANS = 32
+"""Plans and explanations that are worked on or wait for their turn."""
+
 _JSON = "application/json"
+T = TypeVar("T")
 
 
 class Backend(Protocol):
@@ -42,6 +53,9 @@ class Backend(Protocol):
 
     def topology(self) -> dict[str, Any]: ...
 
+    def domains(self) -> Mapping[str, int]:
+        """How many domains there are, by level."""
+
     async def plan(self, body: bytes, *, jointly: bool) -> dict[str, Any]: ...
 
     def metrics(self) -> bytes: ...
@@ -53,31 +67,43 @@ class Backend(Protocol):
     def refused(self, verb: str) -> None: ...
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+class Part(StrEnum):
+    """What a port answers."""
+
+    SCHEDULER = "scheduler"
+    METRICS = "metrics"
+    API = "api"
 
 
-def application(backend: Backend) -> web.Application:
-    """The routes; one application serves schedulers and people."""
-    app = web.Application(client_max_size=_LARGEST_BODY)
-    routes = _Routes(backend)
-    app.router.add_post("/extender/filter", routes.filter)
-    app.router.add_post("/extender/prioritize", routes.prioritize)
-    app.router.add_post("/extender/bind", routes.bind)
-    app.router.add_post("/extender/preempt", routes.preempt)
+EVERYTHING = tuple(Part)
+
+
+def application(
+    backend: Backend, parts: Sequence[Part] = EVERYTHING, *, entrance: Entrance | None = None
+) -> web.Application:
+    """The routes of one port; without `parts` one application serves schedulers and people."""
+    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[told])
+    routes = _Routes(backend, entrance or Entrance())
     app.router.add_get("/healthz", routes.healthz)
     app.router.add_get("/readyz", routes.readyz)
-    app.router.add_get("/metrics", routes.metrics)
-    app.router.add_get("/version", routes.version)
-    app.router.add_get("/v1/gangs", routes.gangs)
-    app.router.add_get("/v1/gangs/{namespace}/{name}", routes.gang)
-    app.router.add_get("/v1/topology", routes.topology)
-    app.router.add_post("/v1/plan", routes.plan)
+    if Part.SCHEDULER in parts:
+        for verb in ("filter", "prioritize", "bind", "preempt"):
+            app.router.add_post(f"/extender/{verb}", routes.entrance.pinned(getattr(routes, verb)))
+    if Part.METRICS in parts:
+        app.router.add_get("/metrics", routes.metrics)
+    if Part.API in parts:
+        app.router.add_get("/version", routes.version)
+        app.router.add_get("/v1/gangs", routes.gangs)
+        app.router.add_get("/v1/gangs/{namespace}/{name}", routes.gang)
+        app.router.add_get("/v1/topology", routes.topology)
+        app.router.add_post("/v1/plan", routes.plan)
     return app
 
 
 class _Routes:
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, entrance: Entrance) -> None:
+        self._backend, self.entrance = backend, entrance
+        self._asking = 0
 
     async def filter(self, request: web.Request) -> web.Response:
         return await self._answer(request, "filter", self._backend.filter, wire.write_filter_error)
@@ -90,7 +116,7 @@ class _Routes:
 
     async def bind(self, request: web.Request) -> web.Response:
         start = time.perf_counter()
-        body = await request.read()
+        body = await self.entrance.body(request, _LARGEST_BODY)
         try:
             waiting = self._backend.not_ready()
             error = waiting[0] if waiting else await self._backend.bind(wire.read_bind(body))
@@ -108,7 +134,7 @@ class _Routes:
         error_form: Callable[[str], bytes] | None,
     ) -> web.Response:
         """One synchronous verb; a fault is told in the protocol's own form where it has one."""
-        body = await request.read()
+        body = await self.entrance.body(request, _LARGEST_BODY)
         start = time.perf_counter()
         try:
             waiting = self._backend.not_ready()
@@ -128,36 +154,70 @@ class _Routes:
         waiting = self._backend.not_ready()
         return web.Response(text="\n".join(waiting or ["ok"]) + "\n", status=503 if waiting else 200)
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.Response:
+        if not await self.entrance.known(request, self.entrance.doorkeeper.may_scrape):
+            raise No(403, "the right to `get` the path /metrics is missing")
         return web.Response(body=self._backend.metrics(), content_type="text/plain", charset="utf-8")
 
-    async def version(self, _: web.Request) -> web.Response:
+    async def version(self, request: web.Request) -> web.Response:
+        await self.entrance.viewer(request, "")
         return web.json_response(self._backend.version())
 
-    async def gangs(self, _: web.Request) -> web.Response:
-        return web.json_response({"schema": "lockstep.gangs/v1", "gangs": self._backend.gangs()})
+    async def gangs(self, request: web.Request) -> web.Response:
+        namespace = request.query.get("namespace", "")
+        viewer = await self.entrance.viewer(request, namespace)
+        allow(viewer.pods if namespace else viewer.all_pods, viewer, "pods", namespace)
+        rows = self._backend.gangs()
+        if namespace:
+            rows = [row for row in rows if row["gang"].startswith(f"{namespace}/")]
+        if not (viewer.nodes and viewer.all_pods):
+            rows = [{**row, "reason": _token(row)} for row in rows]
+        return web.json_response({"schema": "lockstep.gangs/v1", "gangs": rows})
 
     async def gang(self, request: web.Request) -> web.Response:
         key = GangKey(request.match_info["namespace"], request.match_info["name"])
-        found = await self._backend.gang(key)
+        viewer = await self.entrance.viewer(request, key.namespace)
+        allow(viewer.pods, viewer, "pods", key.namespace)
+        with self._counted():
+            found = await self._backend.gang(key)
         if found is None:
-            return web.json_response({"error": f"gang {key} is not known"}, status=404)
-        return web.json_response(found)
+            raise No(404, f"gang {key} is not known")
+        return web.json_response(shown_to(viewer, found, domains=self._backend.domains()))
 
-    async def topology(self, _: web.Request) -> web.Response:
+    async def topology(self, request: web.Request) -> web.Response:
+        viewer = await self.entrance.viewer(request, "")
+        allow(viewer.nodes, viewer, "nodes", "")
         return web.json_response(self._backend.topology())
 
     async def plan(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        viewer = await self.entrance.viewer(request, "")
+        body = await self.entrance.body(request, _LARGEST_PLAN)
+        jointly = request.query.get("jointly") in ("1", "true")
         try:
-            answer = await self._backend.plan(body, jointly=request.query.get("jointly") in ("1", "true"))
+            with self._counted():
+                answer = await self._backend.plan(body, jointly=jointly)
         except InvalidInput as fault:
             errors = [
                 {"object": f.object, "field": f.field, "value": f.value, "wanted": f.wanted}
                 for f in fault.faults
             ]
             return web.json_response({"error": str(fault), "faults": errors}, status=400)
-        return web.json_response(answer)
+        return web.json_response(shown_to(viewer, answer, domains=self._backend.domains()))
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._asking >= _MOST_PLANS:
+            raise No(429, f"{self._asking} plans and explanations wait already")
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
+
+
+def _token(row: dict[str, Any]) -> str:
+    """The reason of a gang in the list, without a sentence that could name others."""
+    return str(row["reason"]) if row["state"] in ("forming", "degraded", "invalid") else row["state"]
 
 
 def _no_scores(_: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from scheduler.rpc.lockstep.v1.lockstep_pb2_grpc import LockstepServicer
 from scheduler.rpc.messages import message_of
 from scheduler.rpc.refusals import Refused, refusing
 from scheduler.rpc.watching import Source, Watchers
+from scheduler.viewers import ANYBODY, Doorkeeper, Open, Overloaded, Unknown, Viewer, bearer, shown_to
 
 MOST_ASKING = 32
 """Plans and explanations that are worked on or wait for their turn."""
@@ -44,6 +45,9 @@ class Backend(Source, Protocol):
 
     def topology(self) -> dict[str, Any]: ...
 
+    def domains(self) -> Mapping[str, int]:
+        """How many domains there are, by level."""
+
     def summary(self) -> dict[str, int]: ...
 
     def version(self) -> dict[str, str]: ...
@@ -52,17 +56,18 @@ class Backend(Source, Protocol):
 class Api(LockstepServicer):
     """The service `lockstep.v1.Lockstep`."""
 
-    def __init__(self, backend: Backend, watchers: Watchers) -> None:
-        self._backend, self._watchers = backend, watchers
+    def __init__(self, backend: Backend, watchers: Watchers, doorkeeper: Doorkeeper) -> None:
+        self._backend, self._watchers, self._doorkeeper = backend, watchers, doorkeeper
         self._asking = 0
 
     @refusing
     async def Plan(self, request: pb.PlanRequest, context: grpc.aio.ServicerContext) -> pb.PlanResponse:
+        viewer = await self._viewer(context, "")
         self._check_view()
         with self._counted():
             limits = self._limits(context)
             found = await self._backend.plan(request.manifests, jointly=request.jointly, limits=limits)
-        return message_of(pb.PlanResponse, found)
+        return message_of(pb.PlanResponse, shown_to(viewer, found, domains=self._backend.domains()))
 
     @refusing
     async def Explain(
@@ -72,18 +77,21 @@ class Api(LockstepServicer):
         if missing:
             wanted = "that of a gang, which ListGangs shows as namespace/name"
             raise InvalidInput(*(InvalidField("ExplainRequest", name, "", wanted) for name in missing))
+        viewer = await self._viewer(context, request.namespace)
+        _allow(viewer.pods, viewer, "pods", request.namespace)
         self._check_view()
         key = GangKey(request.namespace, request.name)
         with self._counted():
             found = await self._backend.gang(key, self._limits(context))
         if found is None:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"gang {key} is not known")
-        return message_of(pb.ExplainResponse, found)
+        return message_of(pb.ExplainResponse, shown_to(viewer, found, domains=self._backend.domains()))
 
     @refusing
     async def ListGangs(
-        self, request: pb.ListGangsRequest, _: grpc.aio.ServicerContext
+        self, request: pb.ListGangsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListGangsResponse:
+        await self._follows(context, request.namespace)
         self._check_view()
         prefix = f"{request.namespace}/" if request.namespace else ""
         rows = [row for row in self._backend.gangs() if row["gang"].startswith(prefix)]
@@ -97,18 +105,24 @@ class Api(LockstepServicer):
             wanted = "a version that this API has told, or 0"
             value = str(request.after_version)
             raise InvalidInput(InvalidField("WatchGangsRequest", "after_version", value, wanted))
+        await self._follows(context, request.namespace)
         self._check_view()
         await self._watchers.follow(request, context)
 
     @refusing
     async def GetTopology(
-        self, _: pb.GetTopologyRequest, __: grpc.aio.ServicerContext
+        self, _: pb.GetTopologyRequest, context: grpc.aio.ServicerContext
     ) -> pb.GetTopologyResponse:
+        viewer = await self._viewer(context, "")
+        _allow(viewer.nodes, viewer, "nodes", "")
         self._check_view()
         return await asyncio.to_thread(message_of, pb.GetTopologyResponse, self._backend.topology())
 
     @refusing
-    async def Snapshot(self, _: pb.SnapshotRequest, __: grpc.aio.ServicerContext) -> pb.SnapshotResponse:
+    async def Snapshot(self, _: pb.SnapshotRequest, context: grpc.aio.ServicerContext) -> pb.SnapshotResponse:
+        viewer = await self._viewer(context, "")
+        _allow(viewer.nodes, viewer, "nodes", "")
+        _allow(viewer.all_pods, viewer, "pods", "")
         self._check_view()
         document = {
             "version": self._backend.journal().version,
@@ -118,6 +132,25 @@ class Api(LockstepServicer):
             "gangs": self._backend.gangs(),
         }
         return await asyncio.to_thread(message_of, pb.SnapshotResponse, document)
+
+    async def _viewer(self, context: grpc.aio.ServicerContext, namespace: str) -> Viewer:
+        """Who calls, by the bearer token of their metadata; raises Refused."""
+        if isinstance(self._doorkeeper, Open):
+            return ANYBODY
+        header = next((v for k, v in context.invocation_metadata() or () if k == "authorization"), "")
+        try:
+            return await self._doorkeeper.viewer(bearer(str(header)), namespace=namespace)
+        except Unknown:
+            told = "a bearer token is needed that the API server knows, as `authorization` in the metadata"
+            raise Refused(grpc.StatusCode.UNAUTHENTICATED, told) from None
+        except Overloaded as error:
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)) from None
+
+    async def _follows(self, context: grpc.aio.ServicerContext, namespace: str) -> None:
+        """Lists and watches tell whole reasons, so they are for those who may see what is in them."""
+        viewer = await self._viewer(context, namespace)
+        _allow(viewer.pods if namespace else viewer.all_pods, viewer, "pods", namespace)
+        _allow(viewer.nodes, viewer, "nodes", "")
 
     def _check_view(self) -> None:
         """No answer is better than one from half a cluster or an old one."""
@@ -150,3 +183,10 @@ class Api(LockstepServicer):
             yield
         finally:
             self._asking -= 1
+
+
+def _allow(allowed: bool, viewer: Viewer, resource: str, namespace: str) -> None:
+    if not allowed:
+        where = f"in namespace {namespace}" if namespace else "in all namespaces"
+        message = f"{viewer.user}: the right to `list` {resource} {where} is missing"
+        raise Refused(grpc.StatusCode.PERMISSION_DENIED, message)

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,6 +19,7 @@ from scheduler.rpc.lockstep.v1 import lockstep_pb2 as pb
 from scheduler.rpc.lockstep.v1.lockstep_pb2_grpc import add_LockstepServicer_to_server
 from scheduler.rpc.refusals import readable
 from scheduler.rpc.watching import PERIOD_S, Watchers
+from scheduler.viewers import Doorkeeper, Open
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +41,13 @@ _OPTIONS = (
 
 
 @contextlib.asynccontextmanager
-async def listening(backend: Backend, address: str) -> AsyncIterator[str]:
+async def listening(
+    backend: Backend, address: str, *, doorkeeper: Doorkeeper | None = None, tls: TlsFiles | None = None
+) -> AsyncIterator[str]:
     """The API on an address (host:port, port 0 for any free one) until the block ends; nothing without one.
 
-    Gives the address that is listened on. Raises InvalidInput when it cannot be.
+    `doorkeeper` knows callers by the bearer token in their metadata; without one all are
+    let in. Gives the address that is listened on. Raises InvalidInput when it cannot be.
     """
     if not address:
         yield ""
@@ -51,10 +56,10 @@ async def listening(backend: Backend, address: str) -> AsyncIterator[str]:
         interceptors=(_Reading(),), options=_OPTIONS, maximum_concurrent_rpcs=_MOST_CALLS
     )
     watchers, ready = Watchers(backend), _Health(backend)
-    add_LockstepServicer_to_server(Api(backend, watchers), server)
+    add_LockstepServicer_to_server(Api(backend, watchers, doorkeeper or Open()), server)
     health_pb2_grpc.add_HealthServicer_to_server(ready, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = _port(server, address)
+    port = _port(server, address, tls)
     await ready.renew()
     await server.start()
     beat = asyncio.create_task(_beat(ready, watchers))
@@ -67,13 +72,50 @@ async def listening(backend: Backend, address: str) -> AsyncIterator[str]:
         await server.stop(_GRACE_S)
 
 
-def _port(server: grpc.aio.Server, address: str) -> int:
+class TlsFiles(Protocol):
+    """A certificate and its key in PEM; `state` changes whenever one of the files does."""
+
+    @property
+    def cert(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    def state(self) -> object: ...
+
+
+def _port(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
     try:
-        port: int = server.add_insecure_port(address)
+        port: int = (
+            server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
+        )
     except RuntimeError as error:
         wanted = "an address of this host with a port that is free"
         raise InvalidInput(InvalidField("configuration", "service.grpc", address, wanted)) from error
     return port
+
+
+def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
+    """What the files hold when a connection is made; what cannot be read leaves the old certificate."""
+    told: list[object] = [tls.state()]
+
+    def configuration() -> Any:
+        pair = (Path(tls.key).read_bytes(), Path(tls.cert).read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair])
+
+    def renewed() -> Any:
+        state = tls.state()
+        if state == told[0]:
+            return None
+        try:
+            fresh = configuration()
+        except OSError as error:
+            log.warning("gRPC: the old certificate stays in use: %s", error)
+            return None
+        told[0] = state
+        return fresh
+
+    return grpc.dynamic_ssl_server_credentials(configuration(), renewed, require_client_authentication=False)
 
 
 async def _beat(ready: _Health, watchers: Watchers) -> None:
