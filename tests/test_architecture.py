@@ -77,6 +77,7 @@ HOMES = {
     "google": ("scheduler.rpc", "deploy.examples"),
     "prometheus_client": ("scheduler.metrics",),
     "typer": ("scheduler.cli",),
+    "matplotlib": ("benchmarks",),
     "rich": ("scheduler.cli", "benchmarks"),
     "yaml": (
         "scheduler.files",

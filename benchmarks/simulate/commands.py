@@ -79,6 +79,8 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     add("--skip-bad", action="store_true", help="leave out and list bad rows and jobs too large")
     add("--check", action="store_true", help="the referee looks at every placement")
     add("--out", type=Path, help="write the JSON document here")
+    add("--report", type=Path, help="write one HTML page that needs no network here")
+    add("--plots", type=Path, metavar="FOLDER", help="write plots as PNG and SVG (extra `reports`)")
     add("--no-times", action="store_true", help="leave measured times out: same options, same bytes")
     add("--journal", type=Path, help="keep answers here, to resume (default: OUT.journal)")
     add("--resume", action="store_true", help="go on where the journal ends")
@@ -109,8 +111,21 @@ def _hand_over(simulation: Simulation, given: argparse.Namespace, journal: Path 
         write(given.out, document.text_of(found))
         if journal is not None:
             journal.unlink(missing_ok=True)
+    _show([found], given)
     print("\n".join(document.table(found)))
     return 0
+
+
+def _show(documents: list[dict[str, Any]], given: argparse.Namespace) -> None:
+    """The page and the plots, where they are asked for."""
+    if given.report:
+        from benchmarks.simulate.report.page import page  # noqa: PLC0415  (only where it is asked for)
+
+        write(given.report, page(documents), option="--report")
+    if given.plots:
+        from benchmarks.simulate.report.plots import save  # noqa: PLC0415  (matplotlib takes a second)
+
+        save(documents, given.plots)
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -120,12 +135,16 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         "--fail-on", action="append", default=[], metavar="LIMIT", help="wait_p99_s>1.1x; exit code 3 when so"
     )
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    parser.add_argument("--report", type=Path, help="write both as one HTML page here")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write plots as PNG and SVG")
     parser.set_defaults(run=_compare)
 
 
 def _compare(given: argparse.Namespace) -> int:
     limits = [compare.limit_of(text) for text in given.fail_on]
-    found = compare.compared(document.read(given.a), document.read(given.b), limits)
+    documents = [document.read(given.a), document.read(given.b)]
+    found = compare.compared(documents[0], documents[1], limits)
+    _show(documents, given)
     print(json.dumps(found) if given.output == "json" else "\n".join(compare.table(found)))
     return BEYOND if found["broken"] else 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.simulate.traces.job import invalid
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, *, option: str = "--out") -> None:
     """Write a file so that it is there whole or as it was: a temporary file beside it, on the
     disk, takes its name. Raises InvalidInput when it cannot be written."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -20,6 +20,6 @@ def write(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as error:
         wanted = f"a file that can be written ({error.strerror})"
-        raise invalid(str(path), "--out", path, wanted) from error
+        raise invalid(str(path), option, path, wanted) from error
     finally:
         part.unlink(missing_ok=True)

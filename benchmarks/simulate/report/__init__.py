@@ -1,0 +1,1 @@
+"""Simulations as one page that needs no network: charts, tables that sort, and pictures of the fabric."""

@@ -1,0 +1,94 @@
+"""The simulations on a page: names, colours, and the columns that charts are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from topology.colours import colour
+
+_NAMED = ("policy", "queue", "cluster", "trace", "load", "seed", "preload", "tensor", "pipeline")
+_HOUR_S, _DAY_S = 3600.0, 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One document, named by what tells it from the others."""
+
+    name: str
+    colour: str
+    document: Mapping[str, Any]
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """Its figures."""
+        found: Mapping[str, Any] = self.document["summary"]
+        return found
+
+    @property
+    def levels(self) -> list[str]:
+        """Levels of its cluster, coarse to fine."""
+        return list(self.document["cluster"]["levels"])
+
+    def over_time(self, name: str, *, of: str = "") -> list[tuple[float, float]]:
+        """(seconds, value) of a column of the timeline, each held until the next."""
+        timeline = self.document["timeline"]
+        values = timeline[of][name] if of else timeline[name]
+        every_s = timeline["deep_every_s" if name in ("fgd", "gang") else "every_s"]
+        return [(at * every_s, value) for at, value in enumerate(values)]
+
+    def allocated(self) -> list[tuple[float, float]]:
+        """(seconds, GAR)."""
+        rows = zip(self.over_time("busy_gpus"), self.over_time("open_gpus"), strict=True)
+        return [(at, busy / open_gpus if open_gpus else 0.0) for (at, busy), (_, open_gpus) in rows]
+
+    def slots(self, level: str, size: int) -> list[tuple[float, float]]:
+        """(seconds, gangs of so many GPUs that could start, each inside one domain of a level)."""
+        timeline = self.document["timeline"]
+        at = timeline["slot_gpus"].index(size)
+        every_s = timeline["deep_every_s"]
+        return [(number * every_s, row[at]) for number, row in enumerate(timeline["slots"][level])]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job by the names of its columns."""
+        return [
+            dict(zip(self.document["job_columns"], row, strict=True)) for row in self.document["job_rows"]
+        ]
+
+
+def runs_of(documents: Sequence[Mapping[str, Any]]) -> list[Run]:
+    """The documents, each named by the options in which they differ; the policy where they do not."""
+    options = [document["options"] for document in documents]
+    differing = [name for name in _NAMED if len({str(one[name]) for one in options}) > 1] or ["policy"]
+    names = [", ".join(_said(name, one[name]) for name in differing) for one in options]
+    seen: dict[str, int] = {}
+    found = []
+    for at, (name, document) in enumerate(zip(names, documents, strict=True)):
+        seen[name] = seen.get(name, 0) + 1
+        shown = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        found.append(Run(shown, colour(at), document))
+    return found
+
+
+def _said(name: str, value: object) -> str:
+    if name in ("policy", "queue"):
+        return str(value)
+    if name in ("trace", "cluster"):
+        return str(value).rsplit("/", 1)[-1]
+    return f"{name} {value}"
+
+
+def time_unit(span_s: float) -> tuple[str, float]:
+    """The unit in which a span reads well, and its seconds."""
+    if span_s > 4 * _DAY_S:
+        return "days", _DAY_S
+    return ("hours", _HOUR_S) if span_s > 3 * _HOUR_S else ("minutes", 60.0)
+
+
+def duration(seconds: float) -> str:
+    """A time for people."""
+    for unit, size in (("d", _DAY_S), ("h", _HOUR_S), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
