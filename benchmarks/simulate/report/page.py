@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from benchmarks.simulate.clusters import ClusterSource, cluster
-from benchmarks.simulate.report import sections
+from benchmarks.simulate.report import listings, sections
 from benchmarks.simulate.report.runs import Run, runs_of
 
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -23,15 +23,15 @@ def page(documents: Sequence[Mapping[str, Any]], *, extra: str = "") -> str:
     """
     runs = runs_of(documents)
     parts = [
-        ("overview", "Overview", "", sections.overview(runs)),
+        ("overview", "Overview", "", listings.overview(runs)),
         ("use", "Use over time", "", sections.use(runs)),
         ("waiting", "Waiting", _WAITING, sections.waits(runs)),
         ("fragmentation", "Fragmentation", _FRAGMENTS, sections.fragments(runs)),
         ("slots", "What would still fit", _SLOTS, sections.slots(runs)),
-        ("placement", "Domains touched", _PLACEMENT, sections.placement(runs)),
-        ("communication", "Communication", _COMMUNICATION, sections.communication(runs)),
-        ("fabric", "The fabric", _FABRIC, sections.pictures(runs, _source())),
-        ("jobs", "Jobs that waited longest", "", sections.jobs(runs)),
+        ("placement", "Domains touched", _PLACEMENT, listings.placement(runs)),
+        ("communication", "Communication", _COMMUNICATION, listings.communication(runs)),
+        ("fabric", "The fabric", _FABRIC, listings.pictures(runs, _source())),
+        ("jobs", "Jobs that waited longest", "", listings.jobs(runs)),
         ("definitions", "What the figures mean", "", _definitions(documents[0])),
     ]
     body = "".join(

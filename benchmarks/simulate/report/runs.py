@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from topology.colours import colour
@@ -92,3 +93,19 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def percent(value: float) -> str:
+    """A share, to a tenth of a percent."""
+    return f"{value:.1%}"
+
+
+def number(value: float) -> str:
+    """A count, or a value to three figures."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+
+
+def legend(runs: Sequence[Run]) -> str:
+    """The colours of the runs."""
+    marks = "".join(f'<span><i style="background:{run.colour}"></i>{escape(run.name)}</span>' for run in runs)
+    return f'<div class="legend">{marks}</div>'
