@@ -10,8 +10,10 @@ from scheduler.model import GangKey, Node, NodeName, PodShape
 from scheduler.placement.formulate import View
 from scheduler.placement.policy import BUILT_IN, Policy
 from scheduler.placement.problem import Bool
-from topology.detect import detect
+from topology.detect import detect_seen
 from topology.model import Fabric, FabricNode, FabricSpec
+from topology.sources.devices import shares
+from topology.sources.seen import Seen
 
 
 class World:
@@ -27,7 +29,9 @@ class World:
         self.ledger = Ledger()
         self._policies = policies
         self._configured = configured
-        self._fabric = Fabric(configured or detect([]))
+        self._seen = Seen()
+        self._fabric = Fabric(configured or detect_seen(self._seen))
+        self._shared: set[NodeName] = set()
         self._labels_changed = False
         self._unbuilt = False
 
@@ -47,7 +51,7 @@ class World:
         for node in nodes:
             old = self.ledger.nodes.get(node.name)
             if old is None or old.labels != node.labels:
-                self._labels_changed = self._configured is None
+                self._look_at(old, node)
                 self._fabric.upsert(_fabric_node(node))
         self.ledger.upsert_nodes(nodes)
         return self.ledger.generation != before
@@ -55,10 +59,11 @@ class World:
     def remove_node(self, name: NodeName) -> bool:
         """Forget a node; False when it was not there."""
         self._build()
+        old = self.ledger.nodes.get(name)
         if not self.ledger.remove_node(name):
             return False
+        self._look_at(old, None)
         self._fabric.remove(name)
-        self._labels_changed = self._configured is None
         return True
 
     def clone(self) -> World:
@@ -68,6 +73,7 @@ class World:
         """
         other = World(self.fabric.spec, self._policies)
         other.ledger = self.ledger.clone()
+        other._shared = set(self._shared)
         other._unbuilt = True
         return other
 
@@ -92,6 +98,7 @@ class World:
             reasons=lambda shape: ledger.masks(shape).reasons(),
             index=ledger.index,
             policies=self._policies,
+            shared=frozenset(self._shared),
         )
 
     def _build(self) -> None:
@@ -100,12 +107,30 @@ class World:
             self._unbuilt = False
             self._fabric = Fabric(self._fabric.spec, map(_fabric_node, self.ledger.nodes.values()))
 
+    def _look_at(self, old: Node | None, new: Node | None) -> None:
+        """Take over what the labels of one node tell, beside its place."""
+        for node in (old, new):
+            if node is not None:
+                (self._shared.add if node is new and shares(node.labels) else self._shared.discard)(node.name)
+        if self._configured is not None:
+            return
+        if old is not None and new is not None:
+            self._labels_changed |= self._seen.change(old.labels, new.labels)
+        elif new is not None:
+            self._seen.add(new.labels)
+            self._labels_changed = True
+        elif old is not None:
+            self._seen.remove(old.labels)
+            self._labels_changed = True
+
     def _detect_again(self) -> None:
+        """Other levels mean another fabric; where only the counts in the evidence differ, it is kept."""
         self._labels_changed = False
-        nodes = self.ledger.nodes.values()
-        spec = detect([node.labels for node in nodes])
-        if spec != self._fabric.spec:
-            self._fabric = Fabric(spec, (_fabric_node(node) for node in nodes))
+        spec, known = detect_seen(self._seen), self._fabric.spec
+        if (spec.levels, spec.partitions) == (known.levels, known.partitions):
+            self._fabric.spec = spec
+        else:
+            self._fabric = Fabric(spec, map(_fabric_node, self.ledger.nodes.values()))
 
 
 def _fabric_node(node: Node) -> FabricNode:

@@ -27,6 +27,8 @@ from scheduler.placement.problem import (
 )
 from topology.model import Partition
 
+_SHARED_GPUS = "its GPUs are shared among pods, so not for tensor parallelism"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
@@ -45,6 +47,8 @@ class View:
     reasons: Callable[[PodShape], tuple[tuple[str, int], ...]]
     index: Callable[[NodeName], int]
     policies: Mapping[str, Policy] = field(default_factory=lambda: BUILT_IN)
+    shared: frozenset[NodeName] = frozenset()
+    """Nodes that give each GPU to several pods."""
 
 
 def formulate(gang: Gang, view: View) -> PlacementProblem:
@@ -53,6 +57,7 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
     members = gang.members
     shapes = list(dict.fromkeys(member.shape for member in members))
     resources = _all_resources(view, shapes)
+    shared = _not_for_tensors(gang, view)
     cluster = Cluster(
         names=view.names,
         resources=resources,
@@ -64,7 +69,7 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
     problem = PlacementProblem(
         gang=str(gang.key),
         cluster=cluster,
-        shapes=tuple(_demand(shape, resources, view) for shape in shapes),
+        shapes=tuple(_demand(shape, resources, view, shared=shared) for shape in shapes),
         shape_of=np.array([shapes.index(member.shape) for member in members], dtype=np.int32),
         rules=(),
         stage_of=np.full(len(members), -1, dtype=np.int32),
@@ -72,9 +77,26 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
         fixed=np.array([-1 if m.node is None else view.index(m.node) for m in members], dtype=np.int32),
         primary=_primary(shapes, resources),
         terms=(),
-        excluded=view.reasons(shapes[0]),
+        excluded=_excluded(view, shapes[0], shared),
     )
     return _with_rules(problem, gang, view)
+
+
+def _not_for_tensors(gang: Gang, view: View) -> Sequence[int]:
+    """The nodes that a gang with tensor parallelism must not use: two of its ranks could get one GPU."""
+    sizes = (gang.parallelism, *(own for _, own in gang.by_group))
+    if not view.shared or all((one.tensor or 1) == 1 for one in sizes):
+        return ()
+    return sorted(view.index(name) for name in view.shared)
+
+
+def _excluded(view: View, shape: PodShape, shared: Sequence[int]) -> tuple[tuple[str, int], ...]:
+    """Why nodes are excluded and how many, the most frequent reason first."""
+    found = view.reasons(shape)
+    if not shared:
+        return found
+    more = (_SHARED_GPUS, int(view.masks(shape)[0][list(shared)].sum()))
+    return tuple(sorted((one for one in (*found, more) if one[1]), key=lambda one: (-one[1], one[0])))
 
 
 def _all_resources(view: View, shapes: Sequence[PodShape]) -> tuple[str, ...]:
@@ -90,9 +112,11 @@ def _widened(rows: Int64, resources: tuple[str, ...]) -> Int64:
     return np.vstack([rows, np.repeat(np.array(more, dtype=np.int64)[:, None], rows.shape[1], axis=1)])
 
 
-def _demand(shape: PodShape, resources: tuple[str, ...], view: View) -> ShapeDemand:
+def _demand(shape: PodShape, resources: tuple[str, ...], view: View, *, shared: Sequence[int]) -> ShapeDemand:
     asked = dict(shape.demand)
     now, ever = view.masks(shape)
+    if shared and any(is_gpu(name) for name in asked):
+        now[list(shared)] = ever[list(shared)] = False
     return ShapeDemand(np.array([asked.get(name, 0) for name in resources], dtype=np.int64), now, ever)
 
 

@@ -1,10 +1,14 @@
 """Detection of label families: which levels, from which labels, and why."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from topology.detect import detect
+from topology.detect import detect, detect_seen
 from topology.model import Fabric, FabricNode, FabricSpec, InvalidTopology
 from topology.sources.configured import configured
+from topology.sources.devices import shares
+from topology.sources.seen import Seen
 
 Rows = list[dict[str, str]]
 
@@ -236,3 +240,155 @@ def test_configured_levels() -> None:
 def test_configured_levels_that_contradict(levels: list[tuple[str, str]], words: str) -> None:
     with pytest.raises(InvalidTopology, match=words):
         configured(levels)
+
+
+def test_a_core_over_two_zones_is_one_core_with_the_zones_below_it() -> None:
+    """One core switch, the same in both zones, while each leaf stands in one of them."""
+    tier = "fabric.topograph.run/tier-"
+    rows: Rows = [
+        {ZONE: zone, tier + "2": "core", tier + "1": f"s-{zone}", tier + "0": f"l-{zone}-{at}"}
+        for zone in ("a", "b")
+        for at in range(2)
+    ]
+    spec = detect(rows)
+    assert names(spec) == (["core", "zone", "spine", "leaf"], ["nvlink"])
+    assert any("core core stands in zone a and b and each leaf in one" in why for why in spec.evidence)
+    fabric = Fabric(spec, [FabricNode(f"n{at}", row) for at, row in enumerate(rows)])
+    assert len({fabric.path(f"n{at}")["core"] for at in range(4)}) == 1
+
+
+def test_cores_and_zones_that_lie_across_each_other() -> None:
+    tier = "fabric.topograph.run/tier-"
+    rows: Rows = [
+        {ZONE: zone, tier + "1": f"plane-{at}", tier + "0": f"l-{zone}-{at}"}
+        for zone in ("a", "b")
+        for at in range(2)
+    ]
+    assert names(detect(rows)) == (["spine", "leaf"], ["zone", "nvlink"])
+
+
+def test_switch_names_used_again_in_each_zone_are_different_switches() -> None:
+    tier = "fabric.topograph.run/tier-"
+    rows: Rows = [{ZONE: zone, tier + "1": "spine", tier + "0": "leaf"} for zone in ("a", "b")]
+    spec = detect(rows)
+    assert names(spec)[0] == ["zone", "spine", "leaf"]
+    assert any("leaf leaf stands in zone a and b: names repeat" in why for why in spec.evidence)
+
+
+def test_one_mislabelled_node_changes_no_level() -> None:
+    tier = "fabric.topograph.run/tier-"
+    rows: Rows = [
+        {
+            ZONE: zone,
+            tier + "1": f"s-{zone}",
+            tier + "0": f"l-{zone}",
+            "example.com/rack": f"r-{zone}-{at % 2}",
+        }
+        for zone in ("a", "b")
+        for at in range(20)
+    ]
+    before = detect(rows)
+    for key, value in ((ZONE, "b"), (tier + "0", "l-b"), (tier + "1", "s-b"), ("example.com/rack", "r-b-0")):
+        assert shape(detect([{**rows[0], key: value}, *rows[1:]])) == shape(before)
+
+
+def test_volcano_label_discovery() -> None:
+    key = "volcano.sh/"
+    assert shape(detect([{key + "tor": "t1"}]))[0] == [("leaf", key + "tor")]
+    spec = detect([{key + "hypernode": "h1", key + "hypercluster": "c1"}])
+    assert shape(spec)[0] == [("spine", key + "hypercluster"), ("leaf", key + "hypernode")]
+
+
+def test_crusoe() -> None:
+    row = {"crusoe.ai/ib.partition.id": "p", "crusoe.ai/pod.id": "d"}
+    assert names(detect([row]))[0] == ["spine", "leaf"]
+
+
+def test_oci_with_host_keys_alone() -> None:
+    key = "oci.oraclecloud.com/host."
+    spec = detect([{key + "network_block_id": f"b{at // 2}", key + "rack_id": f"r{at}"} for at in range(4)])
+    assert shape(spec)[0] == [("spine", key + "network_block_id"), ("rack", key + "rack_id")]
+
+
+def test_both_spellings_of_coreweave_at_once() -> None:
+    new, old = "backend.coreweave.cloud/leafgroup", "ib.coreweave.cloud/leafgroup"
+    spec = detect([{new: "g1"}, {new: "g2", old: "g2"}, {old: "g3"}])
+    assert shape(spec)[0] == [("leaf", new)]
+    told = f"leaf: label {old} (coreweave) is left aside, as {new} is on more nodes; 1 nodes carry it alone"
+    assert told in spec.evidence
+
+
+def test_azure_has_cliques_and_no_switches() -> None:
+    row = {"kubernetes.azure.com/cluster": "mc", ZONE: "eastus-1", "nvidia.com/gpu.clique": "u.1"}
+    spec = detect([row, row])
+    assert names(spec) == ([], ["zone", "nvlink"])
+    assert any(
+        why.startswith("azure: 2 nodes of AKS, which has no labels for switches") for why in spec.evidence
+    )
+
+
+def test_hashed_values_of_topograph_are_domains_like_any_other() -> None:
+    rows = [
+        {"fabric.topograph.run/tier-0": value} for value in ("x5f0c2d9ab34e6a71", "x5f0c2d9ab34e6a71", "l2")
+    ]
+    fabric = Fabric(detect(rows), [FabricNode(f"n{at}", row) for at, row in enumerate(rows)])
+    assert fabric.path("n0")["leaf"] == fabric.path("n1")["leaf"] == "x5f0c2d9ab34e6a71"
+
+
+@pytest.mark.parametrize(
+    ("labels", "shared"),
+    [
+        ({"nvidia.com/gpu.replicas": "4"}, True),
+        ({"nvidia.com/gpu.replicas": "1", "nvidia.com/gpu.sharing-strategy": "none"}, False),
+        ({"nvidia.com/gpu.sharing-strategy": "time-slicing"}, True),
+        ({"nvidia.com/gpu.sharing-strategy": "mps"}, True),
+        ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}, True),
+        ({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/gpu.replicas": "x"}, False),
+    ],
+)
+def test_shared_gpus(labels: dict[str, str], shared: bool) -> None:
+    assert shares(labels) is shared
+    assert any("shared GPUs: 1 of 2 nodes" in why for why in detect([labels, {}]).evidence) is shared
+
+
+def test_compute_domains_are_told() -> None:
+    spec = detect([{"resource.nvidia.com/computeDomain": "uid-1"}, {}])
+    assert (
+        "compute domains: label resource.nvidia.com/computeDomain on 1 of 2 nodes, 1 value"
+        in spec.evidence[-1]
+    )
+
+
+def test_the_configuration_names_a_family() -> None:
+    aws = {"topology.k8s.aws/network-node-layer-3": "a"}
+    rows = [{**aws, "fabric.topograph.run/tier-0": "t"}] * 2
+    assert shape(detect(rows, family="aws"))[0] == [("leaf", "topology.k8s.aws/network-node-layer-3")]
+    spec = detect(rows, family="gcp")
+    assert shape(spec)[0] == []
+    assert (
+        spec.evidence[0] == "gcp: the family that the configuration names; it gives no switches on any node"
+    )
+    with pytest.raises(InvalidTopology, match="'visio' is no family of labels; known are topograph"):
+        detect(rows, family="visio")
+
+
+KEYS = (ZONE, REGION, "fabric.topograph.run/tier-0", "fabric.topograph.run/tier-1", "example.com/rack",
+        "nvidia.com/gpu.clique", "nvidia.com/gpu.replicas", "example.com/other")  # fmt: skip
+LABELS = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(("", "a", "b", "2")), max_size=6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.none() | LABELS), max_size=25))
+def test_what_is_kept_up_equals_what_is_found_anew(steps: list[tuple[int, dict[str, str] | None]]) -> None:
+    """Nodes come, change and go; detection asks each time, so its tables exist and must be kept up."""
+    seen, present = Seen(), dict[int, dict[str, str]]()
+    for node, labels in steps:
+        old = present.pop(node, None)
+        if labels is not None:
+            present[node] = labels
+        if old is not None and labels is not None:
+            seen.change(old, labels)
+        elif labels is not None:
+            seen.add(labels)
+        elif old is not None:
+            seen.remove(old)
+        assert detect_seen(seen) == detect(present.values())

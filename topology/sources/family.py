@@ -2,44 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from topology.sources.seen import Seen
 from topology.spec import LevelSpec
-
-
-class Seen:
-    """The labels of all nodes, counted; empty values do not count."""
-
-    def __init__(self, labels_per_node: Iterable[Mapping[str, str]]) -> None:
-        self.rows = list(labels_per_node)
-        self._count = Counter(key for row in self.rows for key, value in row.items() if value)
-
-    def label_keys(self) -> list[str]:
-        """Every label key on any node, sorted."""
-        return sorted(self._count)
-
-    def count(self, key: str) -> int:
-        """How many nodes carry the label."""
-        return self._count[key]
-
-    def values(self, key: str) -> frozenset[str]:
-        """The different values of a label."""
-        return frozenset(row[key] for row in self.rows if row.get(key))
-
-    def most_used(self, keys: Iterable[str]) -> str | None:
-        """The key on the most nodes, the first listed among equals; None when no node has any."""
-        present = [key for key in keys if self.count(key)]
-        return max(present, key=self.count, default=None)
-
-    def tell(self, level: LevelSpec) -> str:
-        """One sentence: which label gives the level, and on how many nodes."""
-        values = len(self.values(level.label))
-        return (
-            f"{level.name}: label {level.label} ({level.source}) on {self.count(level.label)} "
-            f"of {len(self.rows)} nodes, {values} {'value' if values == 1 else 'values'}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +50,21 @@ def declare(family: Family, seen: Seen, *, notes: tuple[str, ...] = ()) -> Decla
         family.source,
         present(family.switches, seen, source=family.source),
         present(family.places, seen, source=family.source),
-        notes,
+        (*notes, *_other_spellings(family, seen)),
     )
+
+
+def _other_spellings(family: Family, seen: Seen) -> Iterable[str]:
+    """What is said of labels that give a level under another key than the one that is read."""
+    for tier in (*family.switches, *family.places):
+        read = seen.most_used(tier.keys)
+        for key in tier.keys:
+            if read is not None and key != read and seen.count(key):
+                only = seen.lacking(read, carrying=key)
+                yield (
+                    f"{tier.name}: label {key} ({family.source}) is left aside, as {read} is on more nodes"
+                    f"{f'; {only} nodes carry it alone' if only else ''}"
+                )
 
 
 def present(tiers: Iterable[Tier], seen: Seen, *, source: str) -> tuple[LevelSpec, ...]:

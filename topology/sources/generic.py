@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from topology.naming import natural_key
-from topology.sources.family import Declared, Family, Seen, Tier, declare, present
+from topology.sources.family import Declared, Family, Tier, declare, present
+from topology.sources.seen import Seen
 from topology.spec import ADMINISTRATIVE, LevelSpec
 
 REGION = "topology.kubernetes.io/region"

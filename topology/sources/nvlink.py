@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from topology.sources import aws, coreweave, topograph
-from topology.sources.family import Seen
+from topology.sources.seen import Seen
 from topology.spec import NVLINK, LevelSpec
 
 CLIQUE = "nvidia.com/gpu.clique"

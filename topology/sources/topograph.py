@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from topology.sources.family import Declared, Family, Seen, Tier, declare
+from topology.sources.family import Declared, Family, Tier, declare
+from topology.sources.seen import Seen
 
 OLD_PREFIX = "network.topology.nvidia.com/"
 PREFIXES = ("fabric.topograph.run/", "accelerator.topograph.run/", OLD_PREFIX)
