@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a lab as the arguments say; the exit code is 0 when it was ended from the keyboard."""
     given = _parser().parse_args(arguments)
     try:
-        with Lab(controllers=given.controllers) as lab:
+        with Lab(controllers=given.controllers, gate=not given.stock) as lab:
             lab.add_nodes(nvl72(given.racks))
             lab.add_nodes(hgx(1, given.leaves, 4))
             if given.stock:

@@ -53,12 +53,21 @@ class Controllers:
         self._running: dict[str, Component] = {}
 
     def start(self) -> None:
-        """Run them until their webhooks answer; raises BuildError or StartError."""
-        for name in self._names:
-            if name == "kwok":
-                with_free_ports(self._start_kwok)
-            else:
-                self._start_family(_FAMILIES[name])
+        """Run them until their webhooks answer; raises BuildError or StartError.
+
+        The controller-manager comes between their CRDs and them: its garbage collector looks for
+        new kinds only twice a minute, and until then deletes nothing that they own.
+        """
+        if not self._names:
+            return
+        families = [_FAMILIES[name] for name in self._names if name in _FAMILIES]
+        for family in families:
+            self._plane.apply(one for one in _documents(family) if one["kind"] == _CRD)
+        self._plane.start_controller_manager(node_lifecycle="kwok" in self._names)
+        for family in families:
+            self._start_family(family)
+        if "kwok" in self._names:
+            with_free_ports(self._start_kwok)
 
     def stop(self) -> None:
         """End them, KWOK last: it finishes the deletions that the others ask for."""
@@ -70,12 +79,10 @@ class Controllers:
         return {name: component.pid for name, component in self._running.items()}
 
     def _start_family(self, family: _Family) -> None:
-        documents = [one for file in manifests_of(CONTROLLERS, family.module) for one in load_documents(file)]
-        self._plane.apply(one for one in documents if one["kind"] == _CRD)
         with_free_ports(lambda: self._run_family(family))
         url = f"https://127.0.0.1:{self._webhook_port}"
         authority = (self._certificates(family) / "tls.crt").read_bytes()
-        self._plane.apply(webhooks(documents, family=family, url=url, authority=authority))
+        self._plane.apply(webhooks(_documents(family), family=family, url=url, authority=authority))
 
     def _run_family(self, family: _Family) -> None:
         self._webhook_port, health_port = free_ports(2)
@@ -109,6 +116,11 @@ class Controllers:
 
     def _certificates(self, family: _Family) -> Path:
         return self._plane.folder / "certs" / family.program
+
+
+def _documents(family: _Family) -> list[Object]:
+    """The CRDs and webhook configurations of a family, as upstream ships them."""
+    return [one for file in manifests_of(CONTROLLERS, family.module) for one in load_documents(file)]
 
 
 def webhooks(documents: Iterable[Object], *, family: _Family, url: str, authority: bytes) -> list[Object]:

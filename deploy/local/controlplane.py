@@ -40,8 +40,7 @@ class ControlPlane:
 
     `folder` holds data, keys, kubeconfigs and `logs/`; by default it is a new
     one in the user's cache, removed at the end unless `keep` is set or the
-    block ended in an exception. `node_lifecycle` watches over nodes whose leases
-    somebody renews. Nothing keeps running when the caller dies,
+    block ended in an exception. Nothing keeps running when the caller dies,
     not even by SIGKILL. Methods raise StartError, with the end of the log,
     when a component does not come up.
     """
@@ -52,13 +51,11 @@ class ControlPlane:
         *,
         workload_api: bool = True,
         controller_manager: bool = False,
-        node_lifecycle: bool = False,
         keep: bool = False,
     ) -> None:
         self.keep = keep
         self._workload_api = workload_api
-        self._controller_manager = controller_manager or node_lifecycle
-        self._node_lifecycle = node_lifecycle
+        self._controller_manager = controller_manager
         self._run = RunFolder(folder)
         self._running: dict[str, Component] = {}
         self._clients: dict[str, ApiClient] = {}
@@ -72,7 +69,7 @@ class ControlPlane:
             with_free_ports(self._start_api)
             self._prepare_api()
             if self._controller_manager:
-                with_free_ports(self._start_controller_manager)
+                self.start_controller_manager()
         except BaseException:
             self._end(failed=True)
             raise
@@ -152,6 +149,12 @@ class ControlPlane:
     def stop_scheduler(self) -> None:
         """Stop the scheduler if it runs."""
         self._stop("kube-scheduler")
+
+    def start_controller_manager(self, *, node_lifecycle: bool = False) -> None:
+        """Run Kubernetes' own controllers until they are ready; `manager_arguments` says which."""
+        kubeconfig = self.kubeconfig("controller-manager")
+        arguments = manager_arguments(kubeconfig, node_lifecycle=node_lifecycle)
+        with_free_ports(lambda: self._start_client("kube-controller-manager", arguments))
 
     def restart_apiserver(self, *, down_s: float = 0.0) -> None:
         """Kill the API server and start it again on the same address and data, after `down_s`."""
@@ -241,11 +244,6 @@ class ControlPlane:
         }
         spec = self.client().request("POST", "/api/v1/namespaces/default/pods", pod, dryRun="All")["spec"]
         return "schedulingGates" in spec and "limits" in spec["containers"][0]["resources"]
-
-    def _start_controller_manager(self) -> None:
-        kubeconfig = self.kubeconfig("controller-manager")
-        arguments = manager_arguments(kubeconfig, node_lifecycle=self._node_lifecycle)
-        self._start_client("kube-controller-manager", arguments)
 
     def _start_client(self, name: str, arguments: Sequence[str]) -> None:
         """A component that serves only its own health; ready when that says so."""

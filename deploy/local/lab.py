@@ -39,26 +39,24 @@ class Lab:
     """Control plane, Lockstep and kube-scheduler; `start` and the `stop`s in any order.
 
     `config`: more of Lockstep's configuration, by section. `controllers`: some of `lws`, `jobset`
-    and `kwok`, beside Kubernetes' own.
+    and `kwok`, beside Kubernetes' own. Without `gate` pods are left to a stock scheduler.
     """
 
     def __init__(
         self,
         *,
         keep: bool = False,
+        gate: bool = True,
         controller_manager: bool = False,
         controllers: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self.plane = ControlPlane(
-            folder,
-            keep=keep,
-            controller_manager=controller_manager or bool(controllers),
-            node_lifecycle="kwok" in controllers,
-        )
+        own = controller_manager and not controllers
+        self.plane = ControlPlane(folder, keep=keep, controller_manager=own)
         self.controllers = Controllers(self.plane, controllers)
         self._node_labels = {KUBELET_LABEL: ""} if "kwok" in controllers else {}
+        self._gate = gate
         self._config = dict(config or {})
         self._service: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -66,7 +64,8 @@ class Lab:
     def __enter__(self) -> Self:
         self.plane.__enter__()
         try:
-            self.plane.install_gate()
+            if self._gate:
+                self.plane.install_gate()
             self.controllers.start()
         except BaseException:
             self.controllers.stop()
