@@ -126,10 +126,12 @@ class ControlPlane:
         extender_url: str | None = None,
         config: Mapping[str, Any] | None = None,
         http_timeout_s: int = HTTP_TIMEOUT_S,
+        extender: Mapping[str, Any] | None = None,
     ) -> None:
         """Run kube-scheduler until it is ready; stock, or with Lockstep's extender at `extender_url`.
 
-        `config` replaces top-level keys of the configuration. A running scheduler is stopped first.
+        `config` replaces top-level keys of the configuration, `extender` those of the entry. A running
+        scheduler is stopped first.
         """
         self.stop_scheduler()
         file = self.folder / "scheduler.yaml"
@@ -138,6 +140,7 @@ class ControlPlane:
             http_timeout_s=http_timeout_s,
             kubeconfig=self.kubeconfig("scheduler"),
             overrides=config,
+            extender=extender,
         )
         file.write_text(render(document), encoding="utf-8")
         arguments = [

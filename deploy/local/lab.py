@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -38,8 +39,9 @@ _READY_S = 60.0
 class Lab:
     """Control plane, Lockstep and kube-scheduler; `start` and the `stop`s in any order.
 
-    `config`: more of Lockstep's configuration, by section. `controllers`: some of `lws`, `jobset`
-    and `kwok`, beside Kubernetes' own. Without `gate` pods are left to a stock scheduler.
+    `config`: more of Lockstep's configuration, by section. `extender`: keys of the scheduler's entry for
+    it, such as its TLS. `controllers`: some of `lws`, `jobset` and `kwok`, beside Kubernetes' own.
+    Without `gate` pods are left to a stock scheduler.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Lab:
         controller_manager: bool = False,
         controllers: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
+        extender: Mapping[str, Any] | None = None,
         folder: Path | None = None,
     ) -> None:
         own = controller_manager and not controllers
@@ -58,6 +61,7 @@ class Lab:
         self._node_labels = {KUBELET_LABEL: ""} if "kwok" in controllers else {}
         self._gate = gate
         self._config = dict(config or {})
+        self._extender = dict(extender or {})
         self._service: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -88,7 +92,16 @@ class Lab:
     @property
     def url(self) -> str:
         """Where Lockstep listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._config.get("service", {}).get("tls") else "http"
+
+    def _probe(self) -> str:
+        """What kubelet would ask: readiness, on the port of the metrics where that is another."""
+        metrics = self._config.get("service", {}).get("metrics")
+        return f"{self._scheme}://{metrics}/readyz" if metrics else f"{self.url}/readyz"
 
     @property
     def log(self) -> Path:
@@ -111,7 +124,7 @@ class Lab:
 
     def start_scheduler(self) -> None:
         """A kube-scheduler that asks Lockstep."""
-        self.plane.start_scheduler(extender_url=f"{self.url}/extender")
+        self.plane.start_scheduler(extender_url=f"{self.url}/extender", extender=self._extender)
 
     def start_lockstep(self) -> None:
         """Lockstep under exactly the rights of the shipped manifest, until it is ready."""
@@ -237,7 +250,14 @@ class Lab:
         if self._service.poll() is not None:
             raise RuntimeError(f"lockstep ended: {self.log.read_text()[-2000:]}")
         try:
-            with urlopen(f"{self.url}/readyz", timeout=5):
+            with urlopen(self._probe(), timeout=5, context=_unverified()):
                 return True
         except (URLError, OSError):
             return False
+
+
+def _unverified() -> ssl.SSLContext:
+    """kubelet verifies nothing of who answers its probes."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

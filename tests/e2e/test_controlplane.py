@@ -17,7 +17,7 @@ import yaml
 from deploy.local.api import ApiError
 from deploy.local.component import Component, StartError
 from deploy.local.controlplane import MANIFESTS, ControlPlane
-from deploy.local.scheduler_config import EXAMPLE_FILE, example
+from deploy.local.scheduler_config import SHIPPED
 
 GANG = "lockstep.scheduling/gang"
 MODE = "lockstep.scheduling/mode"
@@ -97,15 +97,11 @@ def test_a_component_that_cannot_start_says_why(controlplane: ControlPlane) -> N
     controlplane.stop_scheduler()
 
 
-def test_shipped_scheduler_configuration_is_the_one_we_run_with() -> None:
-    assert EXAMPLE_FILE.read_text() == example()
-
-
 def test_deployment_carries_the_shipped_scheduler_configuration(controlplane: ControlPlane) -> None:
     """A dry run: stored, its bindings would add the rights of kube-scheduler to those of Lockstep."""
     documents = controlplane.client().apply(MANIFESTS / "lockstep.yaml", dry_run=True)
     (config,) = (item for item in documents if item["kind"] == "ConfigMap")
-    assert yaml.safe_load(config["data"]["scheduler-config.yaml"]) == yaml.safe_load(example())
+    assert yaml.safe_load(config["data"]["scheduler-config.yaml"]) == yaml.safe_load(SHIPPED.read_text())
 
 
 CALLER = """
@@ -294,21 +290,26 @@ def test_lockstep_may_lift_the_gate_of_a_stored_member(controlplane: ControlPlan
 READ = ("get", "list", "watch")
 OURS = "lockstep-system"
 ALLOWED = [
-    *((verb, "", resource, None) for resource in ("nodes", "pods") for verb in READ),
+    *((verb, "", "nodes", None) for verb in ("list", "watch")),
+    *((verb, "", "pods", None) for verb in READ),
     *((verb, "scheduling.k8s.io", "podgroups", None) for verb in READ),
     *((verb, "leaderworkerset.x-k8s.io", "leaderworkersets", None) for verb in READ),
     ("patch", "", "pods", "default"),
     ("patch", "", "pods/status", "default"),
     ("create", "", "pods/binding", "default"),
-    *((verb, group, "events", "default") for group in ("", "events.k8s.io") for verb in ("create", "patch")),
-    *((verb, "coordination.k8s.io", "leases", OURS) for verb in ("get", "create", "update", "patch")),
+    ("create", "", "pods/eviction", "default"),
+    *((verb, "", "events", "default") for verb in ("create", "patch")),
+    *((verb, "coordination.k8s.io", "leases", OURS) for verb in ("get", "create", "update")),
+    ("create", "authentication.k8s.io", "tokenreviews", None),
+    ("create", "authorization.k8s.io", "subjectaccessreviews", None),
 ]
 DENIED = [
     *((verb, "", "secrets", OURS) for verb in READ),
     *((verb, "", "pods", "default") for verb in ("create", "update", "delete", "deletecollection")),
-    ("create", "", "pods/eviction", "default"),
     ("create", "", "pods/exec", "default"),
     *((verb, "", "nodes", None) for verb in ("update", "patch", "delete")),
+    ("get", "", "nodes", None),
+    ("patch", "coordination.k8s.io", "leases", OURS),
     *((verb, "coordination.k8s.io", "leases", "default") for verb in ("get", "create", "update")),
     ("patch", "scheduling.k8s.io", "podgroups", "default"),
     ("patch", "leaderworkerset.x-k8s.io", "leaderworkersets", "default"),
