@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.placement.changes import MOST_FACTS, Asker, Occupant, Surroundings, relaxed, usable, without
-from scheduler.placement.fixes import fixes_of
+from scheduler.placement.fixes import fixes_of, listed
 from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
 from scheduler.placement.tally import Tally, tally
 from scheduler.placement.tree import tree_form
@@ -200,5 +200,5 @@ def _evictions(problem: PlacementProblem, around: Surroundings, limits: Limits) 
     detail = {"victims": names, "pods": pods, "least": found.least, "proof": found.proof}
     proven = "proven fewest" if found.proof == "optimal" else f"at least {found.least}"
     count = f"{len(names)} victim{'s' if len(names) > 1 else ''}"
-    change = f"evict {', '.join(names)} ({count}, {proven}; {pods} pod{'s' if pods > 1 else ''})"
+    change = f"evict {listed(names)} ({count}, {proven}; {pods} pod{'s' if pods > 1 else ''})"
     return (Fix(change, "evict", detail, verified=True),)

@@ -41,7 +41,7 @@ def _wait(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix 
     names = [one.name for one in needed]
     pods = sum(len(one.use) for one in needed)
     ends = f"end{'s' if len(names) == 1 else ''} ({pods} pod{'' if pods == 1 else 's'})"
-    change = f"wait until {_listed(names)} {ends}"
+    change = f"wait until {listed(names)} {ends}"
     return Fix(change, "wait", {"until_gone": names, "pods": pods}, verified=True)
 
 
@@ -71,7 +71,7 @@ def _uncordon(problem: PlacementProblem, around: Surroundings, asker: Asker) -> 
     names = [problem.cluster.names[node] for node in needed]
     why = dict(around.unusable)
     states = sorted({why[node] for node in needed})
-    change = f"bring {_listed(names)} back into use (now {', '.join(states)})"
+    change = f"bring {listed(names)} back into use (now {', '.join(states)})"
     return Fix(change, "uncordon", {"nodes": names}, verified=True)
 
 
@@ -220,7 +220,8 @@ def _unit(problem: PlacementProblem) -> int:
     return max((int(size[0]) for size in sizes), default=1)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     if len(names) <= 3:
         return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return f"{', '.join(names[:2])} and {len(names) - 2} more"
