@@ -156,8 +156,7 @@ class Owner:
 @dataclass(frozen=True, slots=True)
 class Pod:
     """The facts about one pod that scheduling needs; decoded once, at the edge.
-
-    `created` is the API server's time stamp (RFC 3339, UTC), whose text sorts by time.
+    `created` is the API server's time stamp (RFC 3339, UTC); `priority_class`: not looked up yet.
     """
 
     key: PodKey
@@ -173,6 +172,7 @@ class Pod:
     gates: tuple[str, ...] = ()
     scheduler: str = "default-scheduler"
     priority: int = 0
+    priority_class: str = ""
     phase: str = "Pending"
     deleting: bool = False
     created: str = ""

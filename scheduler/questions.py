@@ -42,8 +42,11 @@ class Questions:
         """Answer nothing more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def plan(self, body: bytes, *, jointly: bool, limits: Limits) -> Report:
-        """Where the gangs of a plan request would go now; raises InvalidInput."""
+    async def plan(
+        self, body: bytes, *, jointly: bool, limits: Limits, evict: bool = False, moves: bool = False
+    ) -> Report:
+        """Where the gangs of a plan request would go now, and who would have to go or move; raises
+        InvalidInput. Only gangs are moved: of other pods no manifest is kept."""
 
         def prepare() -> Callable[..., Report]:
             gangs = self._engine.gangs.values()
@@ -52,6 +55,9 @@ class Questions:
                 self._engine.world.clone(),
                 body,
                 jointly=jointly,
+                evict=evict,
+                moves=moves,
+                ranks=self._engine.ranks(),
                 running=[pod for gang in gangs for pod in gang.pods.values() if pod.node is not None],
                 owners=self._engine.owners(),
             )

@@ -250,8 +250,18 @@ class Service:
     def summary(self) -> dict[str, int]:
         return snapshot_summary(self.engine.world)
 
-    async def plan(self, body: bytes, *, jointly: bool, limits: Limits | None = None) -> dict[str, Any]:
-        return await self._questions.plan(body, jointly=jointly, limits=limits or self.limits)
+    async def plan(
+        self,
+        body: bytes,
+        *,
+        jointly: bool,
+        limits: Limits | None = None,
+        evict: bool = False,
+        defragment: bool = False,
+    ) -> dict[str, Any]:
+        return await self._questions.plan(
+            body, jointly=jointly, limits=limits or self.limits, evict=evict, moves=defragment
+        )
 
     def metrics(self) -> bytes:
         return self._metrics.render(self.engine)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scheduler import manifests
+from scheduler.evicting import Rank, evictable, rank_of
 from scheduler.files import parse
 from scheduler.ledger import Ledger
 from scheduler.model import (
@@ -24,6 +25,7 @@ from scheduler.model import (
 )
 from scheduler.moving import Owner, move_fix
 from scheduler.placement.batch import place_batch
+from scheduler.placement.changes import Occupant
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
@@ -48,10 +50,11 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """What is asked beside where the gangs go. `owners`: who runs, by uid, growing with what is placed;
-    `movable`: the running pods by owner, None when nobody asks who would have to move."""
+    """What is asked beside where the gangs go. `owners`, `ranks`: who runs, by uid, growing with what is
+    placed; `movable`: the running pods by owner, None when nobody asks who would have to move."""
 
     owners: dict[str, Owner]
+    ranks: dict[str, Rank]
     limits: Limits
     evict: bool
     movable: Mapping[Owner, Sequence[tuple[Pod, Membership]]] | None
@@ -64,7 +67,8 @@ def plan_document(
     groups: Iterable[PodGroup] = (),
     running: Iterable[Pod] = (),
     faults: Sequence[InvalidField] = (),
-    owners: Mapping[str, tuple[str, str]] | None = None,
+    owners: Mapping[str, Owner] | None = None,
+    ranks: Mapping[str, Rank] | None = None,
     limits: Limits,
     jointly: bool = False,
     evict: bool = False,
@@ -78,8 +82,8 @@ def plan_document(
     units of the primary resource that found no place, the summed terms, and what is proven.
 
     `running` are pods of the cluster that have a node; those of a gang that is asked about
-    are its fixed members. `owners`: who runs, by uid, beside those. `faults` are objects of the
-    input that could not be read.
+    are its fixed members. `owners`, `ranks`: who runs, by uid, beside those, and with what priority.
+    `faults` are objects of the input that could not be read.
     """
     summary = snapshot_summary(world)
     known = {GangKey(group.namespace, group.name): group for group in groups}
@@ -87,7 +91,8 @@ def plan_document(
     running = list(running)
     _join_running(drafts, running, known)
     owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
-    ask = _Ask(owners, limits, evict, _by_owner(running, owners, known) if moves else None)
+    ranks = {**(ranks or {}), **{pod.uid: rank_of(pod) for pod in running}}
+    ask = _Ask(owners, ranks, limits, evict, _by_owner(running, owners, known) if moves else None)
     unreadable = [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
     ready = [one for draft in drafts.values() if (one := _ready(draft, world))] if jointly else []
     if ready:
@@ -144,8 +149,7 @@ def _plan_batch(world: World, drafts: Sequence[_Draft], ready: Sequence[_Ready],
     reports: dict[GangKey, Report] = {}
     for (draft, gang, problem), own in zip(ready, answer.answers, strict=True):
         if isinstance(own, Assignment):
-            _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in own.nodes])
-            ask.owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
+            _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in own.nodes], ask)
             reports[draft.key] = placed_report(gang, problem, own, time_ms=each_ms)
     for draft in sorted(drafts, key=lambda draft: draft.key):
         if draft.key not in reports:
@@ -190,22 +194,27 @@ def _plan_one(world: World, draft: _Draft, ask: _Ask) -> Report:
     time_ms = (time.perf_counter() - started) * 1000
     if isinstance(answer, Rejection):
         if gang.complete:
-            answer = _explained(world, gang, problem, answer, ask)
+            answer = _explained(world, (draft, gang, problem), answer, ask)
         return refused_report(gang, problem, answer, time_ms=time_ms)
-    _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes])
-    ask.owners.update((member.uid, ("gang", str(gang.key))) for member in gang.members)
+    _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes], ask)
     return placed_report(gang, problem, answer, time_ms=time_ms)
 
 
-def _explained(
-    world: World, gang: Gang, problem: PlacementProblem, refusal: Rejection, ask: _Ask
-) -> Rejection:
+def _explained(world: World, ready: _Ready, refusal: Rejection, ask: _Ask) -> Rejection:
+    draft, gang, problem = ready
     around = surroundings(world, ask.owners, problem, gang.members[0].shape)
-    told = explain(problem, refusal, around, limits=ask.limits, evict=ask.evict)
+    victims = _victims(world, draft, around.occupants, ask) if ask.evict else None
+    told = explain(problem, refusal, around, limits=ask.limits, evictable=victims)
     if ask.movable is None or refusal.proof != "proven" or not refusal.possible:
         return told
     fix = move_fix(world, problem, around.occupants, ask.movable, ask.limits)
     return replace(told, fixes=(fix, *told.fixes)) if fix is not None else told
+
+
+def _victims(world: World, draft: _Draft, occupants: Sequence[Occupant], ask: _Ask) -> tuple[Occupant, ...]:
+    priority = max((pod.priority for pod, _ in draft.members), default=0)
+    bound = world.ledger.running()
+    return evictable(occupants, ask.owners, ask.ranks, running=bound, priority=priority)
 
 
 def _by_owner(
@@ -227,8 +236,10 @@ def _incomplete(gang: Gang) -> Rejection:
     return Rejection(Code.WAITING_FOR_MEMBERS, message, True, needed=gang.size, best=len(gang.members))
 
 
-def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str]) -> None:
+def _take(ledger: Ledger, draft: _Draft, gang: Gang, nodes: Sequence[str], ask: _Ask) -> None:
     pods = {pod.uid: pod for pod, _ in draft.members}
+    ask.owners.update((uid, ("gang", str(gang.key))) for uid in pods)
+    ask.ranks.update((uid, rank_of(pod)) for uid, pod in pods.items())
     for member, node in zip(gang.members, nodes, strict=True):
         if member.node is None:
             ledger.observe_pod(replace(pods[member.uid], node=NodeName(node)))
@@ -245,7 +256,10 @@ def answer_request(
     jointly: bool,
     limits: Limits,
     running: Iterable[Pod] = (),
-    owners: Mapping[str, tuple[str, str]] | None = None,
+    owners: Mapping[str, Owner] | None = None,
+    ranks: Mapping[str, Rank] | None = None,
+    evict: bool = False,
+    moves: bool = False,
 ) -> Report:
     """A plan request: JSON or YAML, one object, several, or a List; the rest as for `plan_document`.
 
@@ -261,6 +275,9 @@ def answer_request(
         running=running,
         faults=expanded.faults,
         owners=owners,
+        ranks=ranks,
         limits=limits,
         jointly=jointly,
+        evict=evict,
+        moves=moves,
     )

@@ -12,9 +12,13 @@ from scheduler.cli.output import Format, clean, columns, complain, emit
 from scheduler.cli.sources import Source
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.problem import Limits
+from scheduler.priorities import classes_of, ranked
 from scheduler.whatif import plan_document
 
 Report = dict[str, Any]
+
+MOST_FACTS = 20
+"""Facts that a table shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,20 @@ class Asked:
 
 def plan(files: Sequence[str], source: Source, asked: Asked, *, namespace: str, output: Format) -> int:
     """Place the gangs of some manifests on the cluster as it is; the exit code."""
-    expanded = manifests.workloads(manifests.load(files), namespace=namespace)
+    documents = manifests.load(files)
+    expanded = manifests.workloads(documents, namespace=namespace)
     if not expanded.pods and not expanded.faults:
         wanted = "at least one pod or workload"
         raise InvalidInput(InvalidField(", ".join(files), "documents", "none", wanted))
     reading = source.read()
     for warning in expanded.warnings:
         complain(f"note: {warning}")
+    pods, unknown = ranked(expanded.pods, {**reading.classes, **classes_of(documents)})
+    for fault in unknown:
+        complain(f"note: {fault}; counted as priority 0")
     document = plan_document(
         reading.world,
-        pods=expanded.pods,
+        pods=pods,
         groups=(*reading.groups, *expanded.pod_groups),
         running=[pod for pod in reading.pods if pod.node is not None],
         faults=expanded.faults,
@@ -94,8 +102,10 @@ def print_decision(gang: Report, *, wide: bool) -> None:
     reason = gang.get("reason")
     if reason:
         print(f"\n{clean(gang['gang'])}: {clean(reason['message'])}  [{reason['code']}]")
-        for fact in reason["blocking"]:
+        for fact in reason["blocking"][:MOST_FACTS]:
             print(f"  - {clean(fact['fact'])}")
+        if len(reason["blocking"]) > MOST_FACTS:
+            print(f"  - and {len(reason['blocking']) - MOST_FACTS} more, which -o json lists")
         for fix in reason["fixes"]:
             print(f"  fix: {clean(fix['change'])}{'' if fix['verified'] else ' (not verified)'}")
     for note in gang.get("notes", ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler import manifests
@@ -13,17 +13,19 @@ from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_acc
 from scheduler.kube.objects import Item, Kind, decode_list
 from scheduler.kube.reflector import PATHS
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
+from scheduler.priorities import BUILT_IN, classes_of
 from scheduler.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A cluster at one moment, and what of it could not be read."""
+    """A cluster at one moment, and what of it could not be read. `classes`: priority by name of class."""
 
     world: World
     pods: tuple[Pod, ...]
     groups: tuple[PodGroup, ...]
     faults: tuple[InvalidField, ...]
+    classes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,10 @@ class Source:
     def read(self) -> Reading:
         """Nodes, pods and pod groups as a world; raises InvalidInput, also when there is no cluster."""
         configured = load_config(self.config)
+        classes: Mapping[str, int] = BUILT_IN
         if self.snapshots:
-            found = manifests.snapshot(manifests.load(self.snapshots))
+            documents = manifests.load(self.snapshots)
+            found, classes = manifests.snapshot(documents), classes_of(documents)
             items: tuple[Item, ...] = (*found.nodes, *found.pods, *found.pod_groups)
             faults = tuple(found.faults)
         else:
@@ -51,7 +55,8 @@ class Source:
             world.ledger.observe_pod(pod)
         for fault in faults:
             complain(f"left out: {fault}")
-        return Reading(world, pods, tuple(item for item in items if isinstance(item, PodGroup)), faults)
+        groups = tuple(item for item in items if isinstance(item, PodGroup))
+        return Reading(world, pods, groups, faults, classes)
 
     def _live(self) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
         try:

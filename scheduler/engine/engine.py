@@ -345,6 +345,10 @@ class Engine:
         """Who every running pod belongs to, by uid: a gang or itself."""
         return self._members.owners(self.world.ledger.running())
 
+    def ranks(self) -> dict[str, int | None]:
+        """The priority of every pod that has one, by uid; None for a pod that belongs to its node."""
+        return self._members.ranks
+
     def slot(self, uid: str) -> Slot | Reason:
         """Where the gang's plan puts this member, or why it has no place."""
         key = self._members.gang_of(uid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scheduler.evicting import rank_of
 from scheduler.model import PREFIX, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup, PodKey
 from scheduler.workloads.gangs import membership_of
 from scheduler.workloads.keys import LWS
@@ -21,6 +22,7 @@ class Members:
         self._gang: dict[str, GangKey] = {}
         self._read: dict[str, Reading] = {}
         self._groups: dict[GangKey, PodGroup] = {}
+        self._rank: dict[str, int | None] = {}
         self.faults: dict[PodKey, tuple[InvalidField, ...]] = {}
 
     def uid_of(self, key: PodKey) -> str | None:
@@ -38,11 +40,19 @@ class Members:
         named = {uid: ("pod", str(self._key[uid])) for uid in uids if uid in self._key}
         return named | {uid: ("gang", str(self._gang[uid])) for uid in named if uid in self._gang}
 
+    @property
+    def ranks(self) -> dict[str, int | None]:
+        """The priority of every pod that has one, by uid; None for a pod that belongs to its node."""
+        return dict(self._rank)
+
     def seen(self, pod: Pod) -> Reading:
         """Take over a pod; its gang (None: it has none), what it says of it, and what is wrong with that."""
         self._uid[pod.key] = pod.uid
         self._key[pod.uid] = pod.key
         self.faults.pop(pod.key, None)
+        self._rank.pop(pod.uid, None)
+        if (rank := rank_of(pod)) != 0:
+            self._rank[pod.uid] = rank
         reading = self._reading(pod)
         if reading[0] is None:
             if pod.node is None and not pod.finished:
@@ -61,6 +71,7 @@ class Members:
         if key is not None and self._uid.get(key) == uid:
             del self._uid[key]
         self._pods.pop(uid, None)
+        self._rank.pop(uid, None)
         self._read.pop(uid, None)
         return self._gang.pop(uid, None)
 

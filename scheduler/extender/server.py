@@ -15,7 +15,7 @@ from aiohttp import web
 from scheduler.extender import wire
 from scheduler.extender.entrance import Entrance, No, allow, told
 from scheduler.extender.wire import BindArgs
-from scheduler.model import GangKey, InvalidInput
+from scheduler.model import GangKey, InvalidField, InvalidInput
 from scheduler.viewers import shown_to
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Backend(Protocol):
     def domains(self) -> Mapping[str, int]:
         """How many domains there are, by level."""
 
-    async def plan(self, body: bytes, *, jointly: bool) -> dict[str, Any]: ...
+    async def plan(self, body: bytes, *, jointly: bool, evict: bool, defragment: bool) -> dict[str, Any]: ...
 
     def metrics(self) -> bytes: ...
 
@@ -192,10 +192,10 @@ class _Routes:
     async def plan(self, request: web.Request) -> web.Response:
         viewer = await self.entrance.viewer(request, "")
         body = await self.entrance.body(request, _LARGEST_PLAN)
-        jointly = request.query.get("jointly") in ("1", "true")
         try:
+            asked = _switches(request)
             with self._counted():
-                answer = await self._backend.plan(body, jointly=jointly)
+                answer = await self._backend.plan(body, **asked)
         except InvalidInput as fault:
             errors = [
                 {"object": f.object, "field": f.field, "value": f.value, "wanted": f.wanted}
@@ -218,6 +218,26 @@ class _Routes:
 def _token(row: dict[str, Any]) -> str:
     """The reason of a gang in the list, without a sentence that could name others."""
     return str(row["reason"]) if row["state"] in ("forming", "degraded", "invalid") else row["state"]
+
+
+_SWITCHES = ("jointly", "evict", "defragment")
+_WORDS = {"1": True, "true": True, "": False, "0": False, "false": False}
+
+
+def _switches(request: web.Request) -> dict[str, bool]:
+    """What a plan request asks for beside the plan; raises InvalidInput for what is no such thing."""
+    wanted = f"one of {', '.join(_SWITCHES)}"
+    faults = [
+        InvalidField("/v1/plan", "query", name, wanted) for name in request.query if name not in _SWITCHES
+    ]
+    faults += [
+        InvalidField("/v1/plan", name, request.query[name], "true or false")
+        for name in _SWITCHES
+        if request.query.get(name, "").lower() not in _WORDS
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return {name: _WORDS[request.query.get(name, "").lower()] for name in _SWITCHES}
 
 
 def _no_scores(_: str) -> bytes:

@@ -114,6 +114,7 @@ class PodSpec(Wire):
     scheduling_gates: list[Gate] | None = None
     scheduling_group: SchedulingGroup | None = None
     priority: int | None = None
+    priority_class_name: str | None = None
 
 
 class PodStatus(Wire):

@@ -33,12 +33,13 @@ def explain(
     around: Surroundings,
     *,
     limits: Limits,
-    evict: bool = False,
+    evictable: Sequence[Occupant] | None = None,
 ) -> Rejection:
     """The refusal with an irreducible set of blocking facts and with verified fixes.
 
     Take any one of the facts away (and all that are not named), and the gang fits; checked
-    by solving. A refusal for lack of time is returned as it is.
+    by solving. `evictable`: of whom the fewest victims are named as a fix, too; None when nobody asks.
+    A refusal for lack of time is returned as it is.
     """
     if refusal.proof != "proven":
         return refusal
@@ -48,8 +49,8 @@ def explain(
     if asker.unsure or asker.left <= 0:
         blocking = ()  # not proven to be irreducible, so not said
     fixes = fixes_of(problem, around, limits)
-    if evict:
-        fixes = (*_evictions(problem, around, limits), *fixes)
+    if evictable is not None:
+        fixes = (*_evictions(problem, evictable, limits), *fixes)
     return replace(refusal, blocking=blocking or refusal.blocking, fixes=fixes)
 
 
@@ -188,11 +189,11 @@ def _hardware(problem: PlacementProblem) -> tuple[Blocking, ...]:
     return (Blocking("resource", name, fact),)
 
 
-def _evictions(problem: PlacementProblem, around: Surroundings, limits: Limits) -> tuple[Fix, ...]:
+def _evictions(problem: PlacementProblem, occupants: Sequence[Occupant], limits: Limits) -> tuple[Fix, ...]:
     """The fewest victims, as a fix; nothing when not even the eviction of all would help."""
     from scheduler.placement.victims import fewest_victims  # noqa: PLC0415  (loads CP-SAT)
 
-    found = fewest_victims(problem, around.occupants, Asker(limits))
+    found = fewest_victims(problem, occupants, Asker(limits))
     if found is None:
         return ()
     names = [one.name for one in found.occupants]

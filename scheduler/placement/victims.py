@@ -224,8 +224,8 @@ def _smallest_hitting(
     goes = {at: model.new_bool_var(f"v{at}") for at in used}
     for one in corrections:
         model.add_at_least_one(goes[at] for at in sorted(one))
-    weight = 1 + sum(len(everyone[at].use) for at in used)
-    model.minimize(sum((weight + len(everyone[at].use)) * var for at, var in goes.items()))
+    weight, last = 1 + sum(len(everyone[at].use) for at in used), 1 + sum(used)
+    model.minimize(sum(((weight + len(everyone[at].use)) * last + at) * var for at, var in goes.items()))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers, solver.parameters.random_seed = 1, 1
     solver.parameters.max_deterministic_time = HITTING_S

@@ -41,7 +41,9 @@ class Backend(Source, Protocol):
 
     async def gang(self, key: GangKey, limits: Limits | None = None) -> dict[str, Any] | None: ...
 
-    async def plan(self, body: bytes, *, jointly: bool, limits: Limits | None = None) -> dict[str, Any]: ...
+    async def plan(
+        self, body: bytes, *, jointly: bool, limits: Limits | None = None, evict: bool, defragment: bool
+    ) -> dict[str, Any]: ...
 
     def topology(self) -> dict[str, Any]: ...
 
@@ -66,7 +68,13 @@ class Api(LockstepServicer):
         self._check_view()
         with self._counted():
             limits = self._limits(context)
-            found = await self._backend.plan(request.manifests, jointly=request.jointly, limits=limits)
+            found = await self._backend.plan(
+                request.manifests,
+                jointly=request.jointly,
+                limits=limits,
+                evict=request.evict,
+                defragment=request.defragment,
+            )
         return message_of(pb.PlanResponse, shown_to(viewer, found, domains=self._backend.domains()))
 
     @refusing

@@ -13,18 +13,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from scheduler.placement.changes import Asker, Occupant, without
 from scheduler.placement.check import violations
 from scheduler.placement.objective import terms_of
 from scheduler.placement.place import place
 from scheduler.placement.problem import (
     Assignment,
     Cluster,
+    Limits,
     PlacementProblem,
     Rejection,
     ScopeRule,
     ShapeDemand,
     frozen,
 )
+from scheduler.placement.victims import fewest_victims
 from tests.placement.instances import partition
 
 Gpus = int
@@ -238,3 +241,19 @@ def test_a_lost_pod_returns_to_its_gang() -> None:
     case = gang(cluster, [[WHOLE] * 4], preferred={"gang": "rack"})
     case = replace(case, fixed=np.array([0, 1, 2, -1], dtype=np.int32))
     assert set(where(case, placed(case), "rack")) == {"r1"}
+
+
+@pytest.mark.parametrize("counts", [(2, 3), (4, 4), (3, 6)])
+def test_a_rack_of_preemptible_pods_is_preempted_once(counts: tuple[int, int]) -> None:
+    """Parent and child both require the rack: the need is counted once, and the smaller rack goes."""
+    small, large = counts
+    cluster = nodes({"rack": racks(r1=large, r2=small)}, gpus=[0] * (small + large))
+    case = gang(cluster, [[WHOLE] * (small - 1), [WHOLE]], required={"gang": "rack", "group": "rack"})
+    taken_there = np.array([8, 8], dtype=np.int64)
+    running = [Occupant("pod", f"p{at}", ((at, taken_there),)) for at in range(small + large)]
+    assert isinstance(place(case), Rejection)
+    found = fewest_victims(case, running, Asker(Limits()))
+    assert found is not None
+    assert (len(found.occupants), found.proof) == (small, "optimal")
+    answer = placed(without(found.occupants)(case))
+    assert len(set(where(case, answer, "rack"))) == 1

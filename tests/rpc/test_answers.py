@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,44 @@ def test_a_plan_against_what_runs_and_what_is_cordoned() -> None:
         assert all(fix.verified for fix in decision.reason.fixes)
         wait = next(fix for fix in decision.reason.fixes if fix.kind == pb.FIX_KIND_WAIT)
         assert list(wait.detail["until_gone"])
+
+    run(test)
+
+
+def test_a_plan_that_would_evict_or_move() -> None:
+    """One node per leaf is left; gangs of one node each run in both leaves, more important ones in one."""
+
+    async def test(running: Running) -> None:
+        for at in range(6):
+            spare = {"gang": f"low-{at}", "size": 1, "on": f"n{at + 1 + at // 3}", "phase": "Running"}
+            running.see(replace(pod(f"low-{at}-0", **spare), priority=10 if at < 3 else 1))
+        important = gang("a", 2, required="gang=leaf")
+        for one in important:
+            one["spec"]["priority"] = 5
+        sent = json.dumps(important).encode()
+        request = pb.PlanRequest(manifests=sent, evict=True, defragment=True)
+        answer = await running.stub.Plan(request)
+        told = await running.post("/v1/plan?evict=true&defragment=1", sent)
+        assert timeless(document_of(answer)) == timeless(told)
+        fixes = {fix["kind"]: fix for fix in told["gangs"][0]["reason"]["fixes"]}
+        assert fixes["evict"]["detail"]["victims"] == ["default/low-3"]
+        assert fixes["evict"]["detail"]["proof"] == "optimal"
+        assert fixes["move"]["detail"]["amount"] == 8
+        plain = await running.post("/v1/plan", sent)
+        assert not {"evict", "move"} & {fix["kind"] for fix in plain["gangs"][0]["reason"]["fixes"]}
+
+    run(test)
+
+
+@pytest.mark.parametrize("query", ["evict=perhaps", "evicted=true"])
+def test_a_switch_that_is_none_is_told(query: str) -> None:
+    async def test(running: Running) -> None:
+        sent = json.dumps(gang("a", 2)).encode()
+        async with running.session.post(f"{running.url}/v1/plan?{query}", data=sent) as reply:
+            assert reply.status == 400
+            (fault,) = (await reply.json())["faults"]
+            assert fault["object"] == "/v1/plan"
+            assert fault["wanted"]
 
     run(test)
 

@@ -134,12 +134,16 @@ CHANGE_KIND_DELETED: ChangeKind
 CHANGE_KIND_SYNCED: ChangeKind
 
 class PlanRequest(_message.Message):
-    __slots__ = ("manifests", "jointly")
+    __slots__ = ("manifests", "jointly", "evict", "defragment")
     MANIFESTS_FIELD_NUMBER: _ClassVar[int]
     JOINTLY_FIELD_NUMBER: _ClassVar[int]
+    EVICT_FIELD_NUMBER: _ClassVar[int]
+    DEFRAGMENT_FIELD_NUMBER: _ClassVar[int]
     manifests: bytes
     jointly: bool
-    def __init__(self, manifests: _Optional[bytes] = ..., jointly: _Optional[bool] = ...) -> None: ...
+    evict: bool
+    defragment: bool
+    def __init__(self, manifests: _Optional[bytes] = ..., jointly: _Optional[bool] = ..., evict: _Optional[bool] = ..., defragment: _Optional[bool] = ...) -> None: ...
 
 class PlanResponse(_message.Message):
     __slots__ = ("schema", "snapshot", "gangs", "batch")
