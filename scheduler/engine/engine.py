@@ -14,6 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from scheduler.eligibility import ineligible
+from scheduler.engine.apart import Apart
 from scheduler.engine.facts import (
     Fact,
     GroupGone,
@@ -63,6 +64,7 @@ class Engine:
         self.world = World(levels, policies)
         self.gangs: dict[GangKey, GangRecord] = {}
         self._lease_s = lease_s
+        self._apart = Apart(self.gangs)
         self._members = Members()
         self._dirty: dict[GangKey, None] = {}
         self._room = 0
@@ -168,6 +170,7 @@ class Engine:
                 record.apply(Event.ROOM, now_s)
 
     def _settle_members(self, record: GangRecord, now_s: float) -> None:
+        self._apart.note(record)
         if not record.pods:
             self._release(record)
             del self.gangs[record.key]
@@ -249,7 +252,7 @@ class Engine:
         """None when the gang needs no solving: it is invalid, or its pods carry a plan that still holds."""
         try:
             gang = record.assembled()
-            problem = formulate(gang, self.world.view(record.key))
+            problem = formulate(gang, self._apart.view(self.world, record))
         except InvalidInput as error:
             record.apply(self._faulty(record, error.faults), now_s)
             return None
@@ -297,13 +300,16 @@ class Engine:
                     answer,
                     request.problem.notes,
                 )
-                if request.generation != self.world.ledger.generation and violated(self.world, record, plan):
+                if request.generation != self.world.ledger.generation and self._violated(record, plan):
                     return None
                 record.report = placed_report(request.gang, request.problem, answer, time_ms=time_ms)
                 self._reserve(record, plan, now_s)
                 return plan
             case _:
                 assert_never(answer)
+
+    def _violated(self, record: GangRecord, plan: Plan) -> tuple[Violation, ...]:
+        return violated(self.world.ledger, self._apart.view(self.world, record), record, plan)
 
     def _reserve(self, record: GangRecord, plan: Plan, now_s: float) -> None:
         pods = {
@@ -363,7 +369,7 @@ class Engine:
             return (Violation("plan", "the plan was given up"),)
         if record.state not in (State.RESERVED, State.COMMITTING):
             return (Violation("plan", f"the gang is {record.state}"),)
-        wrong = violated(self.world, record, record.plan)
+        wrong = self._violated(record, record.plan)
         if wrong:
             self._release(record)
             record.apply(Event.BROKEN, now_s)
