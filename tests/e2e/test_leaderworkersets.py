@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from deploy.local.lab import Lab
-from tests.e2e.workloads import domains, lws, lws_pods, phases, pods
+from deploy.local.lab import PODS, Lab
+from tests.e2e.workloads import (
+    MERGE,
+    domains,
+    fill,
+    kubelet,
+    lws,
+    lws_pods,
+    phases,
+    pod_spec,
+    pods,
+    templated,
+    uids,
+)
 
 
 def test_two_groups_are_placed_whole_and_run(cluster: Lab) -> None:
@@ -18,14 +30,88 @@ def test_two_groups_are_placed_whole_and_run(cluster: Lab) -> None:
 
 
 def test_a_group_that_no_domain_has_room_for_is_refused_whole(cluster: Lab) -> None:
-    wide = lws("wide", size=5)
-    wide["spec"]["leaderWorkerTemplate"]["workerTemplate"]["metadata"] = {
-        "annotations": {"lockstep.scheduling/required": "gang=nvlink"}
-    }
-    cluster.client.apply(wide)
+    cluster.client.apply(lws("wide", size=5, template=templated(pod_spec(), required="gang=nvlink")))
     cluster.eventually(lambda: len(pods(cluster)) == 5, what="five pods")
     cluster.eventually(lambda: states(cluster) == {"blocked"}, what="the refusal")
     assert not cluster.nodes_of(pods(cluster))
+
+
+def test_sub_groups_are_each_in_one_domain(cluster: Lab) -> None:
+    """Eight GPUs are free in every domain: a group of five pods spans two, its sub-groups do not."""
+    fill(cluster, left=2)
+    sub_groups = {"subGroupSize": 2, "subGroupPolicyType": "LeaderExcluded"}
+    worker = templated(pod_spec(), required="group=nvlink")
+    cluster.client.apply(
+        lws("sub", size=5, leader=pod_spec(gpus=0), template={"subGroupPolicy": sub_groups, **worker})
+    )
+    nodes = cluster.wait_bound(lws_pods("sub", size=5))
+    for pair in (("sub-0-1", "sub-0-2"), ("sub-0-3", "sub-0-4")):
+        assert len(domains(cluster, (nodes[pod] for pod in pair))) == 1
+
+
+def test_a_rolling_update_with_surge_replaces_group_by_group(cluster: Lab) -> None:
+    """Three groups are the whole cluster: the surge takes the third domain, and gives it back."""
+    rollout = {"rollingUpdateConfiguration": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}
+    given = templated(pod_spec(), required="gang=nvlink")
+    cluster.client.apply(lws("roll", size=4, replicas=2, template=given, rolloutStrategy=rollout))
+    names = [*lws_pods("roll", size=4), *lws_pods("roll", size=4, group=1)]
+    cluster.wait_bound(names)
+    cluster.eventually(lambda: phases(cluster, names) == {"Running": 8}, what="eight running pods")
+    before = uids(cluster, names)
+    given = templated(pod_spec(hostname="new"), required="gang=nvlink")
+    cluster.client.apply(lws("roll", size=4, replicas=2, template=given, rolloutStrategy=rollout))
+
+    def replaced() -> bool:
+        now = uids(cluster, names)
+        return len(now) == 8 and not before & now and phases(cluster, names) == {"Running": 8}
+
+    cluster.eventually(replaced, what="all pods to be replaced", timeout_s=60)
+    nodes = cluster.nodes_of(names)
+    for group in range(2):
+        assert len(domains(cluster, (nodes[pod] for pod in lws_pods("roll", size=4, group=group)))) == 1
+
+
+def test_a_deleted_worker_brings_the_whole_group_anew(cluster: Lab) -> None:
+    names = lws_pods("restart", size=4)
+    cluster.client.apply(lws("restart", size=4, template=templated(pod_spec(), required="gang=nvlink")))
+    cluster.wait_bound(names)
+    cluster.eventually(lambda: phases(cluster, names) == {"Running": 4}, what="four running pods")
+    before = uids(cluster, names)
+    cluster.client.delete(f"{PODS}/restart-0-2")
+    cluster.eventually(lambda: not before & uids(cluster, names), what="new pods")
+    nodes = cluster.wait_bound(names)
+    assert len(domains(cluster, nodes.values())) == 1
+
+
+def test_a_group_moves_whole_when_a_node_is_lost(cluster: Lab) -> None:
+    """The kubelet of one node dies: NotReady after 16 s, evicted 2 s later, and no node is left there
+    for a fourth pod, so the group goes to another domain."""
+    names = lws_pods("lost", size=4)
+    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    soon = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2} for key in keys]
+    given = templated(pod_spec(tolerations=soon), required="gang=nvlink")
+    cluster.client.apply(lws("lost", size=4, template=given))
+    before = cluster.wait_bound(names)
+    node = before["lost-0-2"]
+    kubelet(cluster, node, alive=False)
+    try:
+        cluster.eventually(
+            lambda: (
+                (now := cluster.nodes_of(names)).keys() == before.keys()
+                and not set(now.values()) & set(before.values())
+            ),
+            what="the group to move",
+            timeout_s=90,
+        )
+        assert len(domains(cluster, cluster.nodes_of(names).values())) == 1
+    finally:
+        kubelet(cluster, node, alive=True)
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        cluster.client.request("PATCH", f"/api/v1/nodes/{node}/status", {"status": ready}, content_type=MERGE)
+        cluster.eventually(
+            lambda: not cluster.client.get(f"/api/v1/nodes/{node}")["spec"].get("taints"),
+            what="the node to be back",
+        )
 
 
 def states(cluster: Lab) -> set[str]:

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from deploy.local.controllers import KUBELET_LABEL
 from deploy.local.lab import PODS, Lab
-from deploy.local.objects import GPU, Object
+from deploy.local.objects import GPU, PREFIX, Object
 
+MERGE = "application/merge-patch+json"
 CLIQUE = "nvidia.com/gpu.clique"
+NODES_PER_DOMAIN = 4
 LWS = "leaderworkerset.sigs.k8s.io/"
 
 
@@ -27,13 +30,12 @@ def lws(
     size: int,
     replicas: int = 1,
     annotations: Mapping[str, str] | None = None,
-    worker: Object | None = None,
     leader: Object | None = None,
     template: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Object:
     """A LeaderWorkerSet; `template` and `spec` add to the fields of those names."""
-    group: Object = {"size": size, "workerTemplate": {"spec": worker or pod_spec()}, **(template or {})}
+    group: Object = {"size": size, "workerTemplate": {"spec": pod_spec()}, **(template or {})}
     if leader:
         group["leaderTemplate"] = {"spec": leader}
     return {
@@ -42,6 +44,12 @@ def lws(
         "metadata": {"name": name, "namespace": "default", "annotations": dict(annotations or {})},
         "spec": {"replicas": replicas, "leaderWorkerTemplate": group, **spec},
     }
+
+
+def templated(spec: Object, **annotations: str) -> Object:
+    """The worker template of a LeaderWorkerSet, with annotations of ours without their prefix."""
+    given = {PREFIX + key: value for key, value in annotations.items()}
+    return {"workerTemplate": {"metadata": {"annotations": given}, "spec": spec}}
 
 
 def lws_pods(name: str, *, size: int, group: int = 0) -> list[str]:
@@ -66,3 +74,38 @@ def phases(lab: Lab, names: Iterable[str]) -> Counter[str]:
     """How many of the pods are in each phase."""
     there = pods(lab)
     return Counter(there[name]["status"]["phase"] for name in names if name in there)
+
+
+def uids(lab: Lab, names: Iterable[str]) -> set[str]:
+    """The uids of those of the pods that exist and are not on their way out."""
+    there = pods(lab)
+    found = (there[name]["metadata"] for name in names if name in there)
+    return {one["uid"] for one in found if "deletionTimestamp" not in one}
+
+
+def fill(lab: Lab, *, left: int) -> None:
+    """Plain pods on all nodes of every domain but the last `left`, one per node, taking all its GPUs."""
+    taken = []
+    for node in lab.client.get("/api/v1/nodes")["items"]:
+        name = node["metadata"]["name"]
+        if int(name.rpartition("-")[2]) <= NODES_PER_DOMAIN - left:
+            taken.append(plain(f"fill-{name}", on=name))
+    lab.client.create(taken)
+    lab.wait_bound(pod["metadata"]["name"] for pod in taken)
+
+
+def plain(name: str, *, on: str, gpus: int = 4) -> Object:
+    """A pod of no gang that goes to one node."""
+    spec = pod_spec(gpus=gpus, nodeSelector={"kubernetes.io/hostname": on})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
+    }
+
+
+def kubelet(lab: Lab, node: str, *, alive: bool) -> None:
+    """Let the kubelet of a node die, or live again."""
+    patch = {"metadata": {"labels": {KUBELET_LABEL: "" if alive else None}}}
+    lab.client.request("PATCH", f"/api/v1/nodes/{node}", patch, content_type=MERGE)
