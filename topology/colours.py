@@ -1,23 +1,24 @@
-"""Colours of gangs: a hand-picked dozen, then hues as far apart as they go."""
+"""Colours of gangs: a hand-picked dozen, then hues as far apart as they go, in three lightnesses."""
 
 from __future__ import annotations
 
 import colorsys
 
 _PICKED = (
-    "#3b76c4",
-    "#f08c2e",
-    "#8f63c4",
-    "#1fa187",
-    "#d9487d",
-    "#c9a227",
-    "#4aa3d8",
-    "#a0522d",
-    "#5c6bc0",
-    "#7a9a01",
-    "#c0504d",
-    "#00838f",
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#882255",
+    "#b3a100",
+    "#332288",
+    "#d55e00",
+    "#44aa99",
+    "#6f4e37",
+    "#8c6bd1",
 )
+"""Told apart with every usual kind of colour blindness: after Okabe and Ito, and Tol's muted set."""
 OTHER_PODS = "#9aa5b1"
 
 _GOLDEN = 0.618033988749895

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 from topology.picture import Box, Cell
+from topology.spec import NVLINK
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,13 @@ SCALES = (
 )
 _SMALLEST = Scale(10, 9, 2, 4, 12, 7.5, False, 3)
 
-_WIDTHS = (420, 640, 860, 1080, 1300, 1600, 2000)
+_WIDTHS = (420, 640, 860, 1080, 1200, 1300, 1450, 1600, 1800, 2000)
 _ASPECT = 1.7
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A box or a cell with its corner relative to the picture, and what it holds."""
+    """A box or a cell with its corner relative to what it lies in, and what it holds."""
 
     what: Box | Cell
     x: float
@@ -46,14 +48,14 @@ class Placed:
 
     def shifted(self, dx: float, dy: float) -> Placed:
         """The same, moved with all it holds."""
-        inside = tuple(placed.shifted(dx, dy) for placed in self.inside)
-        return replace(self, x=self.x + dx, y=self.y + dy, inside=inside)
+        return Placed(self.what, self.x + dx, self.y + dy, self.width, self.height, self.inside)
 
-    def walk(self, depth: int = 0) -> Iterator[tuple[int, Placed]]:
-        """This and everything inside with its depth, outer things first."""
-        yield depth, self
+    def walk(self, depth: int = 0, x: float = 0, y: float = 0) -> Iterator[tuple[int, Placed]]:
+        """This and everything inside with its depth and its place in the picture, outer things first."""
+        here = self.shifted(x, y)
+        yield depth, here
         for placed in self.inside:
-            yield from placed.walk(depth + 1)
+            yield from placed.walk(depth + 1, here.x, here.y)
 
 
 def scale_for(nodes: int) -> Scale:
@@ -61,10 +63,25 @@ def scale_for(nodes: int) -> Scale:
     return next((scale for limit, scale in SCALES if nodes <= limit), _SMALLEST)
 
 
-def arrange(root: Box, scale: Scale) -> Placed:
-    """The layout whose proportions are nearest to a page; the first among equals."""
-    tries = [_place(root, scale, width, top=True) for width in _WIDTHS]
-    return min(tries, key=lambda placed: abs(placed.width / max(placed.height, 1) - _ASPECT))
+def arrange(root: Box, scale: Scale, *, least: float = 0) -> Placed:
+    """The layout whose proportions are nearest to a page, which is `least` wide; the first among equals."""
+    heads = {id(box): header_texts(box) for box in _boxes(root)}
+    tries = [_place(root, scale, width, heads, top=True) for width in _WIDTHS]
+    return min(tries, key=lambda placed: _clumsiness(placed, least))
+
+
+def _boxes(box: Box) -> Iterator[Box]:
+    yield box
+    for inner in box.boxes:
+        yield from _boxes(inner)
+
+
+def _clumsiness(placed: Placed, least: float) -> float:
+    """How far from the shape of a page, and how much of it is left empty in ragged rows."""
+    width = max(placed.width, least)
+    inner = [one for one in placed.inside for one in (one.inside or (one,))]
+    filled = sum(one.width * one.height for one in inner) / max(width * placed.height, 1)
+    return abs(log(max(width, 1) / max(placed.height, 1) / _ASPECT)) + 2 * (1 - filled)
 
 
 def text_width(text: str, font: float) -> float:
@@ -76,25 +93,29 @@ def header_texts(box: Box) -> tuple[str, str]:
     """What stands left and right above a box."""
     cells = list(box.all_cells())
     gpus = sum(len(cell.owners) for cell in cells)
-    return box.title, f"{sum(cell.free for cell in cells)}/{gpus}"
+    called = box.level in ("", NVLINK) or " · " in box.title or box.level in box.title.lower()
+    odd = any(cell.problem for cell in cells)
+    title = box.title if called or not box.title else f"{box.level} {box.title}"
+    return ("⚠ " if odd else "") + title, f"{sum(cell.free for cell in cells):,}/{gpus:,}"
 
 
-def _place(box: Box, scale: Scale, limit: float, *, top: bool = False) -> Placed:
+def _place(
+    box: Box, scale: Scale, limit: float, heads: Mapping[int, tuple[str, str]], *, top: bool = False
+) -> Placed:
     """A box at the origin, at most `limit` wide where its parts allow."""
     padding = 0 if top else scale.padding
     header = 0 if top else scale.header
     room = limit - 2 * padding
+    title, count = heads[id(box)]
+    least = 0 if top else min(text_width(title + "  " + count, scale.font) + scale.font, room)
     parts: list[Placed] = []
     below: float = 0
     if box.boxes:
-        parts = _shelves(
-            [_place(inner, scale, room) for inner in box.boxes], scale.gap + scale.padding / 2, room
-        )
+        inner = [_place(inner, scale, room, heads) for inner in box.boxes]
+        parts = _shelves(inner, scale.gap + scale.padding / 2, room)
         below = _bottom(parts) + scale.gap
-    parts.extend(cell.shifted(0, below) for cell in _grid(box.cells, scale, room))
-    title, count = header_texts(box)
-    least = 0 if top else text_width(title + "  " + count, scale.font) + scale.font
-    width = max(max((part.x + part.width for part in parts), default=0), min(least, room))
+    parts.extend(cell.shifted(0, below) for cell in _grid(box.cells, scale, room, least))
+    width = max(max((part.x + part.width for part in parts), default=0), least)
     inside = tuple(part.shifted(padding, header) for part in parts)
     return Placed(box, 0, 0, width + 2 * padding, header + _bottom(parts) + padding, inside)
 
@@ -122,11 +143,16 @@ def _shelves(parts: Sequence[Placed], gap: float, room: float) -> list[Placed]:
     return placed
 
 
-def _grid(cells: Sequence[Cell], scale: Scale, room: float) -> list[Placed]:
+def _grid(cells: Sequence[Cell], scale: Scale, room: float, least: float) -> list[Placed]:
+    """Cells in rows, which fill at least the width that the title needs."""
     if not cells:
         return []
     across, down = scale.cell_width + scale.gap, scale.cell_height + scale.gap
-    columns = min(_columns(len(cells), across / down), max(1, int((room + scale.gap) // across)))
+    fitting = max(1, int((room + scale.gap) // across))
+    columns = min(_columns(len(cells), across / down), fitting)
+    wider = min(max(columns, int((least + scale.gap) // across)), fitting)
+    if wider > columns:
+        columns = -(-len(cells) // -(-len(cells) // wider))
     return [
         Placed(cell, at % columns * across, at // columns * down, scale.cell_width, scale.cell_height)
         for at, cell in enumerate(cells)

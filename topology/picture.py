@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,12 +20,16 @@ Owner = str | None
 
 @dataclass(frozen=True, slots=True)
 class NodeUsage:
-    """GPUs of a node, how many are used, by which gangs; `unusable` says why nothing may start there."""
+    """GPUs of a node, how many are used, by which gangs; `unusable` says why nothing may start there.
+
+    `problem` says what is odd about the node's place, such as a label that it lacks.
+    """
 
     gpus: int
     used: int
     gangs: tuple[str, ...] = ()
     unusable: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Cell:
     name: str
     owners: tuple[Owner, ...]
     unusable: str
+    problem: str = ""
 
     @property
     def free(self) -> int:
@@ -69,11 +74,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All boxes under one root without a title, and the gangs by natural order with their GPUs."""
+    """All boxes under one root without a title, and the gangs by natural order with their GPUs.
+
+    `levels` are the levels that boxes stand for, coarse to fine; `problems` are
+    sentences on what is odd, to be listed.
+    """
 
     root: Box
     gangs: tuple[tuple[str, int], ...]
     cells: tuple[Cell, ...]
+    levels: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -82,9 +93,14 @@ class Picture:
         used = sum(cell.used for cell in self.cells)
         free = sum(cell.free for cell in self.cells)
         unusable = sum(bool(cell.unusable) for cell in self.cells)
-        parts = [counted(len(self.cells), "node"), counted(gpus, "GPU"), f"{used} used", f"{free} free"]
+        parts = [counted(len(self.cells), "node"), counted(gpus, "GPU"), f"{used:,} used", f"{free:,} free"]
         if unusable:
-            parts.append(f"{counted(unusable, 'node')} unusable")
+            lost = gpus - used - free
+            idle = f" with {counted(lost, 'idle GPU')}" if lost else ""
+            parts.append(f"{counted(unusable, 'node')} unusable{idle}")
+        odd = sum(bool(cell.problem) for cell in self.cells)
+        if odd:
+            parts.append(f"{counted(odd, 'node')} with a problem")
         return " · ".join(parts)
 
 
@@ -93,7 +109,7 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-def picture(fabric: Fabric, usage: Mapping[str, NodeUsage]) -> Picture:
+def picture(fabric: Fabric, usage: Mapping[str, NodeUsage], problems: Sequence[str] = ()) -> Picture:
     """Arrange the fabric for drawing; nodes that `usage` does not name have no GPUs."""
     arrays = fabric.arrays()
     cells = tuple(_cell(name, usage.get(name)) for name in arrays.names)
@@ -101,7 +117,21 @@ def picture(fabric: Fabric, usage: Mapping[str, NodeUsage]) -> Picture:
     root = _box(_Scene(arrays, cells, hierarchy), list(range(len(cells))), depth=0, title="", level="")
     owned = Counter(owner for cell in cells for owner in cell.owners if owner is not None)
     gangs = tuple(sorted(owned.items(), key=lambda item: (item[0] == OTHER, natural_key(item[0]))))
-    return Picture(root, gangs, tuple(root.all_cells()))
+    levels = tuple(part.name for part in hierarchy)
+    return Picture(root, gangs, tuple(root.all_cells()), levels, tuple(problems))
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwyz"
+MANY = "+"
+"""The sign that all gangs beyond the letters share."""
+
+
+def letters(drawn: Picture) -> dict[str, str]:
+    """A letter for each of the biggest gangs, in the order of their names; MANY for the others."""
+    named = [(name, gpus) for name, gpus in drawn.gangs if name != OTHER]
+    biggest = sorted(range(len(named)), key=lambda at: (-named[at][1], at))[: len(_LETTERS)]
+    found = {name: MANY for name, _ in named}
+    return found | {named[at][0]: letter for at, letter in zip(sorted(biggest), _LETTERS, strict=False)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +147,7 @@ def _cell(name: str, usage: NodeUsage | None) -> Cell:
     used = max(0, min(usage.used, usage.gpus))
     gangs = usage.gangs or (OTHER,)
     owners: list[Owner] = [gangs[at * len(gangs) // used] for at in range(used)]
-    return Cell(name, (*owners, *[None] * (usage.gpus - used)), usage.unusable)
+    return Cell(name, (*owners, *[None] * (usage.gpus - used)), usage.unusable, usage.problem)
 
 
 def _box(scene: _Scene, nodes: list[int], *, depth: int, title: str, level: str) -> Box:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from topology.colours import OTHER_PODS, colour, rgb
-from topology.picture import OTHER, Box, Cell, Owner, Picture, counted
+from topology.picture import MANY, OTHER, Box, Cell, Owner, Picture, counted, letters
 
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwyz"
-_FREE, _OTHER, _UNUSABLE, _MANY, _NO_GPUS = ".", "#", "x", "+", "-"
+_FREE, _OTHER, _UNUSABLE, _MANY, _NO_GPUS, _PROBLEM = ".", "#", "x", MANY, "-", "!"
 _EVERY_GPU_UP_TO = 200
 _EVERY_NODE_UP_TO = 1500
 _LEAST_WIDTH, _LEAST_ROOM = 40, 20
+_MOST_PROBLEMS = 8
 
 _PLAIN_AGAIN = "\x1b[0m"
 _SHADES = {_FREE: "\x1b[2m", _UNUSABLE: "\x1b[31m"}  # dim, red
@@ -25,14 +25,17 @@ def text(drawn: Picture, *, width: int, coloured: bool = False) -> str:
 
     Small fabrics show every GPU, larger ones a character per node, very large ones a bar per
     rack. A letter stands for a gang, `.` for free, `#` for pods without a gang, `x` for a
-    node where nothing may start, `-` for one without GPUs. `coloured` adds escape
-    sequences; the characters stay the same.
+    node where nothing may start, `-` for one without GPUs, `!` at a name or in a
+    heading for what is odd. `coloured` adds escape sequences; the characters stay the same.
     """
-    letters = _letters(drawn)
-    shades = _shades(drawn, letters) if coloured else {}
-    page = _Page(letters, shades, max(width, _LEAST_WIDTH), len(drawn.cells))
+    signs = _letters(drawn)
+    shades = _shades(drawn, signs) if coloured else {}
+    page = _Page(signs, shades, max(width, _LEAST_WIDTH), len(drawn.cells))
     lines = [_fitted(drawn.headline, page.width), "", *_box_lines(drawn.root, page, depth=0)]
-    return "\n".join([*lines, "", *_legend(drawn, page)]) + "\n"
+    told = [_fitted(f"! {_plain(one)}", page.width) for one in drawn.problems[:_MOST_PROBLEMS]]
+    if len(drawn.problems) > _MOST_PROBLEMS:
+        told.append(_fitted(f"! and {len(drawn.problems) - _MOST_PROBLEMS} more", page.width))
+    return "\n".join([*lines, "", *_legend(drawn, page), *told]) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,8 @@ class _Page:
 
 
 def _letters(drawn: Picture) -> dict[Owner, str]:
-    """The biggest gangs get letters, in the order of their names; the others share one sign."""
-    named = [(name, gpus) for name, gpus in drawn.gangs if name != OTHER]
-    biggest = sorted(range(len(named)), key=lambda at: (-named[at][1], at))[: len(_LETTERS)]
-    letters: dict[Owner, str] = {name: _MANY for name, _ in named}
-    letters |= {named[at][0]: letter for at, letter in zip(sorted(biggest), _LETTERS, strict=False)}
-    return letters | {None: _FREE, OTHER: _OTHER}
+    """The sign of each owner."""
+    return {**letters(drawn), None: _FREE, OTHER: _OTHER}
 
 
 def _shades(drawn: Picture, letters: Mapping[Owner, str]) -> dict[str, str]:
@@ -90,7 +89,8 @@ def _box_lines(box: Box, page: _Page, *, depth: int) -> Iterator[str]:
 
 def _titled(box: Box) -> str:
     link = ", one NVLink domain" if box.linked else ""
-    return f"{box.level} {_plain(box.title)}{link}"
+    odd = sum(bool(cell.problem) for cell in box.all_cells())
+    return f"{box.level} {_plain(box.title)}{link}{f' {_PROBLEM}{odd}' if odd else ''}"
 
 
 def _counts(box: Box, what: str) -> str:
@@ -134,7 +134,7 @@ def _entry(cell: Cell, page: _Page, room: int) -> tuple[str, str]:
     free = _UNUSABLE if cell.unusable else _FREE
     signs = "".join(free if owner is None else page.letters[owner] for owner in cell.owners)
     signs = _fitted(signs or _sign(cell, page), room // 2)
-    name, fits = _plain(cell.name), room - len(signs) - 1
+    name, fits = _plain(cell.name) + (_PROBLEM if cell.problem else ""), room - len(signs) - 1
     return (name if len(name) <= fits else "…" + name[len(name) - fits + 1 :]), signs
 
 
@@ -194,6 +194,8 @@ def _legend_entries(drawn: Picture, page: _Page) -> Iterator[tuple[str, str]]:
         yield _UNUSABLE, "nothing may start"
     if any(not cell.owners for cell in drawn.cells):
         yield _NO_GPUS, "no GPUs"
+    if any(cell.problem for cell in drawn.cells):
+        yield _PROBLEM, "problem, with the number of nodes"
 
 
 def _fitted(words: str, room: int) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 
 from topology.detect import detect
 from topology.draw import NodeUsage, draw_svg, draw_text
+from topology.layout import arrange, scale_for
 from topology.model import Fabric
+from topology.picture import picture
 from topology.spec import FabricNode
 from topology.synthetic import LEAF, RACK, SPINE, SyntheticNode, hgx, mixed, nvl72
 
@@ -179,7 +182,7 @@ def test_hostile_names_stay_text_in_svg() -> None:
     assert {element.tag for element in tree.iter()} <= {
         f"{SVG}{tag}" for tag in ("svg", "defs", "pattern", "style", "rect", "text", "tspan", "g", "title")
     }
-    shown = 'a<b>&"quoted"\'?[31m??\u202e]]>'
+    shown = 'a<b>&"quoted"\'?[31m???]]>'
     assert tree.findtext(f".//{SVG}title") == f"{shown}: 8/8 GPUs used by {shown}; {shown}"
 
 
@@ -194,7 +197,7 @@ def test_hostile_names_cannot_steer_a_terminal() -> None:
 def test_colour_adds_only_escape_sequences(nodes: Sequence[SyntheticNode]) -> None:
     there, used = fabric(nodes), usage(nodes, gangs=60)
     coloured = draw_text(there, used, colour=True)
-    assert "\x1b[38;2;59;118;196mA" in coloured
+    assert "\x1b[38;2;0;114;178mA" in coloured
     assert ESCAPES.sub("", coloured) == draw_text(there, used)
 
 
@@ -202,3 +205,46 @@ def test_an_empty_fabric_has_a_picture() -> None:
     nothing = Fabric(detect([]), [])
     assert svg_tree(draw_svg(nothing, {})).tag == f"{SVG}svg"
     assert draw_text(nothing, {}).splitlines()[0] == "0 nodes · 0 GPUs · 0 used · 0 free"
+
+
+def test_problems_are_marked_at_the_node_in_its_boxes_and_below() -> None:
+    used = {"n1": NodeUsage(4, 4, ("t/a",), problem="lacks label <x>"), "n2": NodeUsage(4, 0)}
+    problems = [f"sentence {at}" for at in range(10)]
+    tree = svg_tree(draw_svg(one_rack("n1", "n2"), used, problems=problems))
+    first, second = tree.iter(f"{SVG}g")
+    assert "p" in {rect.get("class") for rect in first.iter(f"{SVG}rect")}
+    assert first.findtext(f"{SVG}title") == "n1: 4/4 GPUs used by t/a; lacks label <x>"
+    assert "p" not in {rect.get("class") for rect in second.iter(f"{SVG}rect")}
+    words = ["".join(text.itertext()) for text in tree.iter(f"{SVG}text")]
+    assert any(word.startswith("⚠ s · l · r") for word in words)
+    assert "⚠ sentence 7" in words
+    assert "⚠ and 2 more" in words
+    drawn = draw_text(one_rack("n1", "n2"), used, problems=problems)
+    assert "n1! AAAA   n2 ...." in drawn
+    assert "2 nodes · 8 GPUs · 4 used · 4 free · 1 node with a problem" in drawn
+    assert drawn.splitlines()[-2:] == ["! sentence 7", "! and 2 more"]
+
+
+def test_a_small_svg_can_be_read_without_its_colours() -> None:
+    used = {"n1": NodeUsage(4, 4, ("t/a", "t/b")), "n2": NodeUsage(4, 4, ("t/b",))}
+    tree = svg_tree(draw_svg(one_rack("n1", "n2"), used))
+    assert [text.text for text in tree.iter(f"{SVG}text") if text.get("class") == "c"] == ["AB", "B"]
+    assert "A  t/a (2 GPUs)" in {text.text for text in tree.iter(f"{SVG}text")}
+
+
+@pytest.mark.parametrize("nodes", [SMALL, mixed(), nvl72(20), LARGE], ids=len)
+def test_nothing_in_the_svg_overlaps_or_sticks_out(nodes: Sequence[SyntheticNode]) -> None:
+    """Cells and boxes of one box lie apart, and inside of it."""
+    for _, placed in arrange(picture(fabric(nodes), usage(nodes)).root, scale_for(len(nodes))).walk():
+        for one, other in combinations(placed.inside, 2):
+            apart = (
+                one.x + one.width <= other.x
+                or other.x + other.width <= one.x
+                or one.y + one.height <= other.y
+                or other.y + other.height <= one.y
+            )
+            assert apart, (one, other)
+        assert all(
+            inner.x + inner.width <= placed.width + 0.01 and inner.y + inner.height <= placed.height + 0.01
+            for inner in placed.inside
+        )
