@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
+from topology.detect import ASTRAY
+from topology.lintdevices import GPU_COUNT, NodeFacts, device_findings, members
 from topology.naming import natural_key
-from topology.products import product_of
 from topology.reading import ERROR, NOTE, WARNING, Finding, Reading, natural, tier_number
 from topology.spec import NVLINK
-from topology.synthetic import GPU_COUNT, PRODUCT
 
-REPLICAS = "nvidia.com/gpu.replicas"
-
-_SLICED = "nvidia.com/mig-"
-"""Labels of nodes whose GPUs are cut into slices: they offer those, and no whole GPU."""
+__all__ = ["Coverage", "NodeFacts", "Report", "lint", "members"]
 
 _ADMINISTRATIVE = ("region", "zone")
 _PLACES = ("block", "rack")
 _USUALLY_SEVERAL = 4
 """From this median size on, a domain of one node is worth a look."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
-    """What else is known of a node: its labels, and the GPUs it offers (None when that is not known)."""
-
-    labels: Mapping[str, str] = field(default_factory=dict)
-    gpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +49,16 @@ def lint(reading: Reading, facts: Mapping[str, NodeFacts] | None = None) -> Repo
         reading.findings,
         _emptiness(reading, known),
         _contradictions(reading),
+        _zones(reading),
         _own_partitions(reading),
         _missing(reading, known),
         _split_links(reading),
         _lonely(reading),
-        _mixed_products(reading, known),
-        _unlinked(reading, known),
-        _gpu_counts(known),
+        device_findings(reading, known),
     )
     found = [finding for check in checks for finding in check]
     found.sort(key=lambda finding: (ERROR, WARNING, NOTE).index(finding.severity))
     return Report(len(reading.nodes), tuple(_coverage(reading)), tuple(found))
-
-
-def members(reading: Reading, level: str) -> dict[str, list[str]]:
-    """The nodes of each domain of a level by its name, both in natural order."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for node in natural(reading.nodes):
-        if domain := reading.nodes[node].get(level):
-            found[domain].append(node)
-    return {domain: found[domain] for domain in natural(found)}
 
 
 def _coverage(reading: Reading) -> Iterator[Coverage]:
@@ -180,6 +159,51 @@ def _two_parents(
     )
 
 
+def _zones(reading: Reading) -> Iterator[Finding]:
+    """Domains that stand in several zones or regions, finest first: mislabelled nodes, or so by design."""
+    accused: set[str] = set()
+    for wide in (one for one in _ADMINISTRATIVE if one in (*reading.levels, *reading.partitions)):
+        for level in (one for one in reversed(reading.levels) if one not in _ADMINISTRATIVE):
+            domains = members(reading, level)
+            over: dict[str, dict[str, list[str]]] = {}
+            for domain, nodes in domains.items():
+                sides: dict[str, list[str]] = defaultdict(list)
+                for node in nodes:
+                    if reading.nodes[node].get(wide):
+                        sides[reading.nodes[node][wide]].append(node)
+                if len(sides) > 1 and not domain.isdecimal():
+                    over[domain] = sides
+            astray = {domain: _astray(sides) for domain, sides in over.items()}
+            few = sum(map(len, astray.values())) <= ASTRAY * len(reading.nodes)
+            for domain, nodes in astray.items() if few else ():
+                if not accused.issuperset(nodes):
+                    accused.update(nodes)
+                    yield _two_parents(reading, level, domain, wide, over[domain])
+            if over and not few:
+                yield _by_design(reading, level, wide, over, len(domains))
+
+
+def _astray(sides: Mapping[str, Sequence[str]]) -> list[str]:
+    """The nodes outside of the main side."""
+    main = max(sides, key=lambda side: (len(sides[side]), side))
+    return [node for side, nodes in sides.items() if side != main for node in nodes]
+
+
+def _by_design(
+    reading: Reading, level: str, wide: str, over: Mapping[str, Mapping[str, Sequence[str]]], count: int
+) -> Finding:
+    """Switches that reach over zones, or names that each zone uses again."""
+    first = natural(over)[0]
+    example = f"{level} {first} in {', '.join(natural(over[first])[:4])}"
+    share = f"{len(over)} of {count} names of {level}"
+    order = reading.levels
+    if wide in order and order.index(wide) < order.index(level):
+        message = f"{share} stand in several {wide}s and mean a domain in each: {example}"
+        return Finding("RepeatedNames", NOTE, f"{reading.source} {level}", natural(over), message)
+    message = f"{share} reach over several {wide}s, each one domain: {example}"
+    return Finding("AcrossZones", NOTE, f"{reading.source} {level}", natural(over), message)
+
+
 def _own_partitions(reading: Reading) -> Iterator[Finding]:
     """Racks and blocks that were set apart from the switches since some of them lie across.
 
@@ -226,68 +250,3 @@ def _lonely(reading: Reading) -> Iterator[Finding]:
             yield Finding(
                 "LonelyDomain", WARNING, f"{reading.source} {level}", natural((*names, *lonely)), message
             )
-
-
-def _mixed_products(reading: Reading, facts: Mapping[str, NodeFacts]) -> Iterator[Finding]:
-    """NVLink domains whose nodes carry different GPUs: no such machine exists."""
-    for domain, nodes in members(reading, NVLINK).items():
-        products: dict[str, list[str]] = defaultdict(list)
-        for node in nodes:
-            name = facts[node].labels.get(PRODUCT) if node in facts else None
-            if name:
-                products[name].append(node)
-        if len(products) > 1:
-            told = "; ".join(f"{len(products[name])} nodes with {name}" for name in natural(products))
-            message = f"NVLink domain {domain} mixes GPU products: {told}"
-            yield Finding(
-                "MixedProducts", ERROR, f"{reading.source} {NVLINK}", natural((domain, *nodes)), message
-            )
-
-
-def _unlinked(reading: Reading, facts: Mapping[str, NodeFacts]) -> Iterator[Finding]:
-    """Nodes of a product that is always in a multi-node NVLink domain, and that are in none."""
-    lacking = []
-    for node, path in reading.nodes.items():
-        product = product_of(facts[node].labels.get(PRODUCT, "")) if node in facts else None
-        if product is not None and product.multi_node and not path.get(NVLINK):
-            lacking.append(node)
-    if lacking:
-        message = f"{len(lacking)} nodes have GPUs of multi-node NVLink racks and no NVLink domain"
-        yield Finding("NoNvlinkDomain", WARNING, reading.source, natural(lacking), message)
-
-
-def _gpu_counts(facts: Mapping[str, NodeFacts]) -> Iterator[Finding]:
-    """GPU counts that differ from the node's own label, from the product's, and GPUs that are shared."""
-    unlike: dict[str, list[str]] = defaultdict(list)
-    shared = []
-    for node in natural(facts):
-        one = facts[node]
-        replicas = _number(one.labels.get(REPLICAS)) or 1
-        if replicas > 1:
-            shared.append(node)
-        if any(key.startswith(_SLICED) for key in one.labels):
-            continue
-        labelled = _number(one.labels.get(GPU_COUNT))
-        if one.gpus is not None and labelled is not None and one.gpus != labelled * replicas:
-            unlike[f"offer {one.gpus} GPUs where label {GPU_COUNT} says {labelled * replicas}"].append(node)
-        elif wrong := _against_product(one, labelled, replicas):
-            unlike[wrong].append(node)
-    for message, nodes in sorted(unlike.items(), key=lambda item: natural_key(item[1][0])):
-        yield Finding("GpuCount", WARNING, "nodes", tuple(nodes), f"{len(nodes)} nodes {message}")
-    if shared:
-        message = f"{len(shared)} nodes share each GPU among several pods: not for tensor-parallel groups"
-        yield Finding("SharedGpus", NOTE, "nodes", tuple(shared), message)
-
-
-def _against_product(one: NodeFacts, labelled: int | None, replicas: int) -> str:
-    """In words, how the count differs from every machine of this product; "" when it does not."""
-    product = product_of(one.labels.get(PRODUCT, ""))
-    count = one.gpus // replicas if one.gpus is not None else labelled
-    if product is None or count is None or count in product.gpus:
-        return ""
-    usual = " or ".join(map(str, product.gpus))
-    return f"have {count} GPUs of {product.name}, whose machines have {usual} ({product.source})"
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) <= 9 else None

@@ -42,7 +42,8 @@ def merge(readings: Sequence[Reading]) -> Reading:
     findings += _contradictions(against, told)
     findings += _only_in_some(readings)
     source = "+".join(dict.fromkeys(reading.source for reading in readings))
-    return Reading(source, levels, partitions, nodes, tuple(findings))
+    evidence = tuple(dict.fromkeys(sentence for reading in readings for sentence in reading.evidence))
+    return Reading(source, levels, partitions, nodes, tuple(findings), evidence)
 
 
 def _in_order(lists: Iterable[list[str]]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Reading:
 
     `levels` run coarse to fine and nest; `partitions` are hierarchies of their
     own. `nodes` gives per node its domain in each level or partition; what is
-    missing is not known.
+    missing is not known. `evidence` tells in sentences where the levels are from.
     """
 
     source: str
@@ -60,6 +60,7 @@ class Reading:
     partitions: tuple[str, ...]
     nodes: Mapping[str, Mapping[str, str]]
     findings: tuple[Finding, ...] = ()
+    evidence: tuple[str, ...] = ()
 
 
 def invalid(where: str, field: str, value: object, wanted: str) -> InvalidSource:

@@ -59,7 +59,9 @@ class _Page:
 
 def _letters(drawn: Picture) -> dict[Owner, str]:
     """The sign of each owner."""
-    return {**letters(drawn), None: _FREE, OTHER: _OTHER}
+    signs: dict[Owner, str] = {None: _FREE, OTHER: _OTHER}
+    signs.update(letters(drawn))
+    return signs
 
 
 def _shades(drawn: Picture, letters: Mapping[Owner, str]) -> dict[str, str]:

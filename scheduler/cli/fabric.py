@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scheduler.cli.exits import YES
+from scheduler.cli.linting import problems_of
 from scheduler.cli.output import Format, clean, emit
 from scheduler.cli.sources import Reading, Source
 from scheduler.devices import is_gpu
@@ -76,12 +80,15 @@ def _sums(document: Document, levels: list[str]) -> dict[tuple[str, str], tuple[
 def draw(source: Source, *, svg: str | None, width: int) -> int:
     """Draw the fabric in characters, or to an SVG file; the exit code."""
     reading = source.read()
-    usage = node_usage(reading)
+    odd, told = problems_of(reading)
+    usage = {name: replace(one, problem=odd.get(name, "")) for name, one in node_usage(reading).items()}
+    fabric = reading.world.fabric
     if svg is None:
-        print(draw_text(reading.world.fabric, usage, width=width))
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print(draw_text(fabric, usage, width=width, colour=coloured, problems=told), end="")
         return YES
     try:
-        Path(svg).write_text(draw_svg(reading.world.fabric, usage), encoding="utf-8")
+        Path(svg).write_text(draw_svg(fabric, usage, problems=told), encoding="utf-8")
     except OSError as error:
         wanted = f"a file that can be written ({error.strerror})"
         raise InvalidInput(InvalidField("command line", "--svg", svg, wanted)) from error

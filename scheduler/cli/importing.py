@@ -95,11 +95,12 @@ def tell(findings: Iterable[Finding]) -> None:
         print(line_of(finding), file=sys.stderr)
 
 
-def line_of(finding: Finding) -> str:
-    """A finding in one line: severity, place, sentence, and the first names."""
+def line_of(finding: Finding, *, every_name: bool = False) -> str:
+    """A finding in one line: severity, place, sentence, and the first names, or all of them."""
     shown = [name for name in finding.names if name not in finding.message]
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-    names = f" ({', '.join(shown[:_NAMED])}{more})" if shown else ""
+    most = len(shown) if every_name else _NAMED
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    names = f" ({', '.join(shown[:most])}{more})" if shown else ""
     return clean(f"{finding.severity}: {finding.where}: {finding.message}{names} [{finding.code}]")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from scheduler.cli.exits import BAD_INPUT, YES
 from scheduler.cli.importing import line_of, read
 from scheduler.cli.output import Format, clean, columns, complain, emit
+from scheduler.cli.sources import Reading as ClusterReading
 from scheduler.cli.sources import Source
 from scheduler.devices import is_gpu
 from scheduler.model import InvalidField, InvalidInput
@@ -27,28 +28,29 @@ def check(files: Sequence[str], source: Source, *, form: str | None, output: For
         given = f"{files[0]} and --snapshot {source.snapshots[0]}"
         raise InvalidInput(InvalidField("command line", "FILE", given, "files or a snapshot, not both"))
     try:
-        reading, facts = _of_files(files, form) if files else _of_cluster(source)
+        reading, facts = _of_files(files, form) if files else facts_of(source.read())
     except InvalidTopology as error:
         complain(clean(str(error)))
         return BAD_INPUT
     report = lint(reading, facts)
-    document = document_of(report, source=reading.source)
+    document = document_of(report, reading)
     emit(
         document,
         output,
-        table=lambda _: _table(report),
+        table=lambda wide: _table(report, reading, wide=wide),
         names=lambda: [f"{one.code} {one.where}" for one in report.findings],
     )
     failing = (ERROR, WARNING) if strict else (ERROR,)
     return BAD_INPUT if any(one.severity in failing for one in report.findings) else YES
 
 
-def document_of(report: Report, *, source: str) -> dict[str, Any]:
+def document_of(report: Report, reading: Reading) -> dict[str, Any]:
     """The report as `-o json` prints it."""
     severities = [finding.severity for finding in report.findings]
     return {
         "schema": SCHEMA,
-        "source": source,
+        "source": reading.source,
+        "evidence": list(reading.evidence),
         "summary": {
             "nodes": report.nodes,
             "errors": severities.count(ERROR),
@@ -102,19 +104,39 @@ def _gpus(node: Mapping[str, Any]) -> int | None:
     return sum(map(int, counts)) if all(one.isascii() and one.isdecimal() for one in counts) else None
 
 
-def _of_cluster(source: Source) -> tuple[Reading, Mapping[str, NodeFacts]]:
+def problems_of(reading: ClusterReading) -> tuple[dict[str, str], list[str]]:
+    """For pictures: per node what is odd about it, and all errors and warnings in sentences.
+
+    What concerns most nodes is told in its sentence alone.
+    """
+    fabric, facts = facts_of(reading)
+    nodes: dict[str, list[str]] = {}
+    told = []
+    for one in lint(fabric, facts).findings:
+        if one.severity == NOTE:
+            continue
+        told.append(line_of(one))
+        concerned = [name for name in one.names if name in fabric.nodes]
+        for name in concerned if 2 * len(concerned) <= len(fabric.nodes) else ():
+            nodes.setdefault(name, []).append(one.code)
+    return {name: ", ".join(codes) for name, codes in nodes.items()}, told
+
+
+def facts_of(reading: ClusterReading) -> tuple[Reading, Mapping[str, NodeFacts]]:
     """The nodes of a snapshot or a live cluster, with the levels that the service would use."""
-    world = source.read().world
-    nodes = {str(name): node for name, node in world.ledger.nodes.items()}
+    nodes = {str(name): node for name, node in reading.world.ledger.nodes.items()}
     facts = {
         name: NodeFacts(node.labels, sum(amount for one, amount in node.allocatable.items() if is_gpu(one)))
         for name, node in nodes.items()
     }
-    return of_labels({name: node.labels for name, node in nodes.items()}, spec=world.fabric.spec), facts
+    labels = {name: node.labels for name, node in nodes.items()}
+    return of_labels(labels, spec=reading.world.fabric.spec), facts
 
 
-def _table(report: Report) -> None:
-    print(f"{report.nodes} nodes")
+def _table(report: Report, reading: Reading, *, wide: bool) -> None:
+    print(f"{report.nodes} nodes, read from {clean(reading.source)}")
+    for sentence in reading.evidence:
+        print(f"  {clean(sentence)}")
     columns(
         ("LEVEL", "NODES", "DOMAINS", "SIZES", "KIND"),
         [
@@ -129,6 +151,6 @@ def _table(report: Report) -> None:
         ],
     )
     for finding in report.findings:
-        print(line_of(finding))
+        print(line_of(finding, every_name=wide))
     counts = [sum(one.severity == severity for one in report.findings) for severity in (ERROR, WARNING, NOTE)]
     print("clean" if not any(counts) else "{} errors, {} warnings, {} notes".format(*counts))

@@ -151,7 +151,8 @@ def test_names_are_used_again_in_another_zone() -> None:
         f"n{zone}{rack}": {"zone": zone, "spine": f"s{zone}", "rack": f"r{rack}"}
         for zone in "ab" for rack in (1, 2)
     })  # fmt: skip
-    assert lint(reading).findings == ()
+    (found,) = lint(reading).findings
+    assert (found.code, found.severity, found.names) == ("RepeatedNames", "note", ("r1", "r2"))
 
 
 def test_racks_that_mostly_lie_across_are_so_by_design() -> None:
@@ -173,3 +174,44 @@ def test_racks_that_mostly_lie_across_are_so_by_design() -> None:
 def test_products(label: str, name: str | None) -> None:
     product = product_of(label)
     assert (product.name if product else None) == name
+
+
+def zoned(*rows: tuple[str, str, str, str]) -> Report:
+    """Lint of nodes with (zone, core, spine, leaf), by the levels that detection finds."""
+    keys = (ZONE, "fabric.topograph.run/tier-2", SPINE, LEAF)
+    return lint(of_labels({f"n{at}": dict(zip(keys, row, strict=True)) for at, row in enumerate(rows)}))
+
+
+def test_a_core_over_two_zones_is_told() -> None:
+    report = zoned(*((zone, "c1", f"s-{zone}", f"l-{zone}") for zone in "ab" for _ in range(3)))
+    assert [(one.level, one.domains) for one in report.coverage][:2] == [("core", 1), ("zone", 2)]
+    (found,) = report.findings
+    assert (found.code, found.severity, found.names) == ("AcrossZones", "note", ("c1",))
+    assert "each one domain: core c1 in a, b" in found.message
+
+
+def test_one_node_in_the_wrong_zone_is_named_once() -> None:
+    rows = [(zone, f"c-{zone}", f"s-{zone}", f"l-{zone}") for zone in "ab" for _ in range(10)]
+    report = zoned(("b", *rows[0][1:]), *rows[1:])
+    found, *lonely = report.findings
+    assert (found.code, found.severity) == ("TwoParents", "error")
+    assert {one.code for one in lonely} == {"LonelyDomain"}
+    assert "leaf l-a lies in 2 domains of zone: 9 nodes in a; 1 nodes in b (n0)" in found.message
+
+
+def test_compute_domains_and_cliques() -> None:
+    nodes = {f"n{at}": {CLIQUE: f"u.{at // 2}"} for at in range(4)}
+    uids = ("one", "two", "one", "")
+    facts = {
+        node: NodeFacts({**labels, "resource.nvidia.com/computeDomain": uid})
+        for (node, labels), uid in zip(nodes.items(), uids, strict=True)
+    }
+    found = {one.code: one for one in lint(of_labels(nodes), facts).findings}
+    assert found["ComputeDomainAcrossCliques"].names == ("one", "u.0", "u.1")
+    assert found["CliqueShared"].names == ("one", "two", "u.0")
+
+
+def test_sharing_is_told_by_any_of_its_labels() -> None:
+    facts = {"n1": NodeFacts({"nvidia.com/gpu.sharing-strategy": "mps"}), "n2": NodeFacts({})}
+    report = lint(of_labels({"n1": {LEAF: "l"}, "n2": {LEAF: "l"}}), facts)
+    assert [(one.code, one.names) for one in report.findings] == [("SharedGpus", ("n1",))]

@@ -67,7 +67,7 @@ def of_labels(
     used = {name for path in paths.values() for name in path}
     levels = tuple(level.name for level in spec.levels if level.name in used)
     partitions = tuple(name for name in keys if name in used and name not in levels)
-    return Reading(SOURCE, levels, partitions, paths, tuple(findings))
+    return Reading(SOURCE, levels, partitions, paths, tuple(findings), spec.evidence)
 
 
 def node_labels(documents: Sequence[object], findings: list[Finding]) -> dict[str, dict[str, str]]:
