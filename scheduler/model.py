@@ -190,11 +190,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The facts about one node; `allocatable` in base units, `pods` included.
-
-    `ready` is False only when a Ready condition exists and is not True: a node
-    without conditions is scheduled to, as kube-scheduler does.
-    """
+    """The facts about one node; `allocatable` in base units. Without a Ready condition it is ready."""
 
     name: NodeName
     labels: dict[str, str] = field(default_factory=dict)
@@ -214,6 +210,7 @@ class PodGroup:
     uid: str
     min_count: int | None
     topology_key: str | None
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +242,8 @@ class Parallelism:
 class Membership:
     """One pod's own account of the gang it belongs to, in one family's words.
 
-    `size` counts pods; `rank` and `group` are None or "" when the pod does not say.
+    `size` counts pods; `rank` and `group` are None or "" when the pod does not say. With `least` the
+    size is the fewest to start with; with `role` the group speaks for itself of sizes and constraints.
     """
 
     gang: GangKey
@@ -259,6 +257,8 @@ class Membership:
     segment_size: int | None = None
     segment_remainder: Literal["forbid", "allow"] = "forbid"
     policy: str = ""
+    least: bool = False
+    role: bool = False
 
 
 @dataclass(frozen=True, slots=True)

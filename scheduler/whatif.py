@@ -34,6 +34,7 @@ from scheduler.report import SCHEMA, invalid_report, placed_report, refused_repo
 from scheduler.show import snapshot_summary
 from scheduler.surroundings import surroundings
 from scheduler.workloads.gangs import assemble, membership_of
+from scheduler.workloads.known import Known, Workload, WorkloadKey
 from scheduler.world import World
 
 Report = dict[str, Any]
@@ -65,6 +66,7 @@ def plan_document(
     *,
     pods: Sequence[Pod],
     groups: Iterable[PodGroup] = (),
+    workloads: Iterable[Workload] = (),
     running: Iterable[Pod] = (),
     faults: Sequence[InvalidField] = (),
     owners: Mapping[str, Owner] | None = None,
@@ -86,7 +88,8 @@ def plan_document(
     `faults` are objects of the input that could not be read.
     """
     summary = snapshot_summary(world)
-    known = {GangKey(group.namespace, group.name): group for group in groups}
+    known: dict[GangKey | WorkloadKey, PodGroup | Workload] = {one.key: one for one in workloads}
+    known |= {GangKey(group.namespace, group.name): group for group in groups}
     drafts = _gather(pods, known)
     running = list(running)
     _join_running(drafts, running, known)
@@ -102,7 +105,7 @@ def plan_document(
     return {"schema": SCHEMA, "snapshot": summary, "gangs": [*gangs, *unreadable]}
 
 
-def _gather(pods: Sequence[Pod], groups: Mapping[GangKey, PodGroup]) -> dict[GangKey, _Draft]:
+def _gather(pods: Sequence[Pod], groups: Known) -> dict[GangKey, _Draft]:
     """Gangs in the order in which their first pod appears; a pod without a gang is one of its own."""
     drafts: dict[GangKey, _Draft] = {}
     for pod in pods:
@@ -121,9 +124,7 @@ def _alone(pod: Pod) -> Membership:
     return Membership(GangKey(pod.key.namespace, pod.key.name), "a single pod", size=1)
 
 
-def _join_running(
-    drafts: Mapping[GangKey, _Draft], running: Iterable[Pod], groups: Mapping[GangKey, PodGroup]
-) -> None:
+def _join_running(drafts: Mapping[GangKey, _Draft], running: Iterable[Pod], groups: Known) -> None:
     """Members that already run keep their nodes; the input's own copy of such a pod gives way."""
     for pod in running:
         if pod.finished or pod.deleting or pod.node is None:
@@ -172,7 +173,7 @@ def _ready(draft: _Draft, world: World) -> _Ready | None:
         return None
 
 
-def owner_of(pod: Pod, groups: Mapping[GangKey, PodGroup]) -> tuple[str, str]:
+def owner_of(pod: Pod, groups: Known) -> tuple[str, str]:
     """Whose end would free a pod's room: its gang's, else its own."""
     try:
         membership = membership_of(pod, groups)
@@ -218,7 +219,7 @@ def _victims(world: World, draft: _Draft, occupants: Sequence[Occupant], ask: _A
 
 
 def _by_owner(
-    running: Iterable[Pod], owners: Mapping[str, Owner], groups: Mapping[GangKey, PodGroup]
+    running: Iterable[Pod], owners: Mapping[str, Owner], groups: Known
 ) -> dict[Owner, list[tuple[Pod, Membership]]]:
     """What runs, by whom it belongs to; pods whose account of themselves is faulty are left out."""
     found: dict[Owner, list[tuple[Pod, Membership]]] = {}
@@ -272,6 +273,7 @@ def answer_request(
         world,
         pods=expanded.pods,
         groups=expanded.pod_groups,
+        workloads=expanded.workloads,
         running=running,
         faults=expanded.faults,
         owners=owners,

@@ -69,20 +69,12 @@ def gang_pods(
 
 def pods_of(files: Sequence[Path]) -> list[Object]:
     """The pods that controllers would make of some workload manifests, ready to be created."""
-    return [
-        _creatable(pod)
-        for document in manifests.load([str(file) for file in files])
-        for pod in manifests.WORKLOADS[document.kind](_in_default(document.object), owner=document.place)
-    ]
-
-
-def _in_default(workload: Mapping[str, Any]) -> Object:
-    return {**workload, "metadata": {"namespace": "default", **workload["metadata"]}}
+    given = manifests.load([str(file) for file in files])
+    return [_creatable(pod) for pod in manifests.pod_manifests(given)]
 
 
 def _creatable(pod: Mapping[str, Any]) -> Object:
-    metadata = {key: value for key, value in pod["metadata"].items() if key != "uid"}
-    return {**pod, "metadata": metadata, "spec": {"terminationGracePeriodSeconds": 0, **pod["spec"]}}
+    return {**pod, "spec": {"terminationGracePeriodSeconds": 0, **pod["spec"]}}
 
 
 def named(objects: Iterable[Mapping[str, Any]]) -> set[str]:

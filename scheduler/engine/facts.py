@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scheduler.model import InvalidField, Node, NodeName, Pod, PodGroup, PodKey
+from scheduler.workloads.known import Workload, WorkloadKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +51,26 @@ class GroupGone:
     name: str
 
 
-Fact = NodesSeen | NodeGone | PodSeen | PodGone | PodUnreadable | GroupSeen | GroupGone
+@dataclass(frozen=True, slots=True)
+class WorkloadSeen:
+    """An object that owns pods is there, or says something else than before."""
+
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadGone:
+    key: WorkloadKey
+
+
+Fact = (
+    NodesSeen
+    | NodeGone
+    | PodSeen
+    | PodGone
+    | PodUnreadable
+    | GroupSeen
+    | GroupGone
+    | WorkloadSeen
+    | WorkloadGone
+)

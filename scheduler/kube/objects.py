@@ -157,7 +157,6 @@ def _node(obj: structs.NodeObject) -> Node:
 def _pod(obj: structs.PodObject) -> Pod:
     meta, spec, status = obj.metadata, obj.spec, obj.status or structs.PodStatus()
     key = PodKey(meta.namespace or "default", _named(meta, kind="Pod"))
-    group = spec.scheduling_group
     return Pod(
         key=key,
         uid=meta.uid or "",
@@ -166,7 +165,7 @@ def _pod(obj: structs.PodObject) -> Pod:
         annotations=kept(meta.annotations or {}),
         owner=_owner(meta),
         containers=_containers(spec) if _readable(obj) else (),
-        pod_group=(group.pod_group_name if group else None) or None,
+        pod_group=_group_name(spec),
         node=NodeName(spec.node_name) if spec.node_name else None,
         nominated=NodeName(status.nominated_node_name) if status.nominated_node_name else None,
         gates=tuple(gate.name for gate in spec.scheduling_gates or ()),
@@ -182,9 +181,19 @@ def _pod(obj: structs.PodObject) -> Pod:
 
 def _readable(obj: structs.PodObject) -> bool:
     """Whether somebody may read the engine's settings: gang members, and pods without a node."""
-    if not obj.spec.node_name or obj.spec.scheduling_group:
+    if not obj.spec.node_name or obj.spec.scheduling_group or obj.spec.workload_ref:
         return True
     return looks_like_gang(obj.metadata.labels or {}) or looks_like_gang(obj.metadata.annotations or {})
+
+
+def _group_name(spec: structs.PodSpec) -> str | None:
+    """The pod group that a pod names; of the older form WORKLOAD/GROUP, with /REPLICA where it says one."""
+    if spec.scheduling_group and spec.scheduling_group.pod_group_name:
+        return spec.scheduling_group.pod_group_name
+    old = spec.workload_ref
+    if old is None or not old.name or not old.pod_group:
+        return None
+    return "/".join(filter(None, (old.name, old.pod_group, old.pod_group_replica_key)))
 
 
 def _owner(meta: structs.Meta) -> Owner | None:
@@ -220,6 +229,7 @@ def _pod_group(obj: structs.PodGroupObject) -> PodGroup:
         uid=obj.metadata.uid or "",
         min_count=gang.min_count if gang else None,
         topology_key=(topology[0].key or None) if topology else None,
+        parent=(spec.parent_composite_pod_group_name or ""),
     )
 
 

@@ -100,6 +100,12 @@ class SchedulingGroup(Wire):
     pod_group_name: str | None = None
 
 
+class WorkloadReference(Wire):
+    name: str = ""
+    pod_group: str = ""
+    pod_group_replica_key: str | None = None
+
+
 class PodSpec(Wire):
     containers: list[ContainerSpec] | None = None
     init_containers: list[ContainerSpec] | None = None
@@ -113,6 +119,7 @@ class PodSpec(Wire):
     scheduler_name: str | None = None
     scheduling_gates: list[Gate] | None = None
     scheduling_group: SchedulingGroup | None = None
+    workload_ref: WorkloadReference | None = None
     priority: int | None = None
     priority_class_name: str | None = None
 
@@ -174,6 +181,7 @@ class SchedulingConstraints(Wire):
 class PodGroupSpec(Wire):
     scheduling_policy: SchedulingPolicy | None = None
     scheduling_constraints: SchedulingConstraints | None = None
+    parent_composite_pod_group_name: str | None = None
 
 
 class PodGroupObject(Wire):

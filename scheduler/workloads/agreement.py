@@ -32,16 +32,22 @@ def size_faults(members: Members, size: int | None) -> Iterable[InvalidField]:
     """A gang needs a size, a sane one, and not more pods than that."""
     pod, first = members[0]
     owner, field = f"gang {first.gang}", _size_field(pod, first.source)
-    if size is None and first.source == podgroup.SOURCE:
+    if size is None and first.source == podgroup.SOURCE and "/" not in (pod.pod_group or ""):
         wanted = f"the name of a PodGroup of namespace {first.gang.namespace}; there is none of this name"
         yield InvalidField(pod.name, podgroup.NAMED, first.gang.name, wanted)
     elif size is None:
-        yield InvalidField(owner, field, "", "the number of pods of the gang, on each of them")
+        wanted = f"the number of pods of the gang: {_unknown_size(first)}, or this annotation on its pods"
+        yield InvalidField(owner, field, "", wanted)
     elif not 1 <= size <= LARGEST:
         yield InvalidField(owner, field, str(size), f"a whole number from 1 to {LARGEST}")
-    elif len(members) > size and first.source != podgroup.SOURCE:
+    elif len(members) > size and not first.least:
         wanted = f"{len(members)}, for so many pods say they belong to it: {_some_names(members)}"
         yield InvalidField(owner, field, str(size), wanted + _two_gangs(members))
+
+
+def _unknown_size(first: Membership) -> str:
+    """Who else could have said the size."""
+    return "on each of them" if first.source == ANNOTATIONS else f"from the {first.source} that owns them"
 
 
 def _size_field(pod: Pod, source: str) -> str:

@@ -17,7 +17,8 @@ from scheduler.model import (
     Parallelism,
     Pod,
 )
-from scheduler.workloads.family import PodGroups, attempt, whole
+from scheduler.workloads.family import attempt, whole
+from scheduler.workloads.known import Known, owner_of
 
 SIZES = {
     "tensor-parallel": "tensor",
@@ -53,15 +54,16 @@ class Annotations:
 
     name = SOURCE
 
-    def membership(self, pod: Pod, groups: PodGroups) -> Membership | None:
-        """The gang that the annotations name; None without one."""
+    def membership(self, pod: Pod, known: Known) -> Membership | None:
+        """The gang that the annotations name, None without one; its owner's size where they say none."""
         name = pod.annotations.get(GANG)
         if name is None:
             return None
         faults: list[InvalidField] = []
         if not name.strip():
             faults.append(InvalidField(pod.name, GANG, name, "the name of the gang, such as llama-70b"))
-        own = Membership(GangKey(pod.key.namespace, name), SOURCE)
+        owner = owner_of(pod, known)
+        own = Membership(GangKey(pod.key.namespace, name), SOURCE, size=owner.size if owner else None)
         found = attempt(faults, lambda: overlay(own, pod))
         if faults:
             raise InvalidInput(*faults)

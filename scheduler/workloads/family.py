@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from scheduler.model import GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup
-
-PodGroups = Mapping[GangKey, PodGroup]
-"""The upstream pod groups of the cluster, by namespace and name."""
+from scheduler.model import InvalidField, InvalidInput, Membership, Pod
+from scheduler.workloads.known import Known
 
 LARGEST = 100_000
 """More pods than any cluster has: a larger number is a typing error."""
@@ -21,7 +19,7 @@ class Family(Protocol):
 
     name: str
 
-    def membership(self, pod: Pod, groups: PodGroups) -> Membership | None:
+    def membership(self, pod: Pod, known: Known) -> Membership | None:
         """What a pod says of its gang; None when it is not of this family. Raises InvalidInput."""
 
 

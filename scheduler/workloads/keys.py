@@ -13,17 +13,83 @@ POD_INDEX = "apps.kubernetes.io/pod-index"
 JOB = "batch.kubernetes.io/"
 JOB_INDEX = JOB + "job-completion-index"
 JOBSET = "jobset.sigs.k8s.io/"
+JOBSET_INDEX = JOBSET + "job-global-index"
 SCHEDULING = "scheduling."
 """Start of the pod group keys of several schedulers: scheduling.k8s.io/, scheduling.x-k8s.io/ and so on."""
 LWS_WORKER_INDEX = LWS + "worker-index"
 
-INDEX_LABELS = (LWS_WORKER_INDEX, JOB_INDEX, POD_INDEX)
+DISAGGREGATED = "disaggregatedset.x-k8s.io/"
+KUBEFLOW = "training.kubeflow.org/"
+TRAINER = "trainer.kubeflow.org/"
+RAY = "ray.io/"
+GROVE = "grove.io/"
+DYNAMO = "nvidia.com/dynamo-"
+KUEUE = "kueue.x-k8s.io/"
+VOLCANO = "volcano.sh/"
+VOLCANO_SCHEDULING = "scheduling.volcano.sh/"
+GROUP_NAME = "scheduling.k8s.io/group-name"
+PLUGIN_GROUP = "scheduling.x-k8s.io/pod-group"
+COSCHEDULING = "pod-group.scheduling.sigs.k8s.io"
+KOORDINATOR = "gang.scheduling.koordinator.sh/"
+KOORDINATOR_HINTS = "scheduling.koordinator.sh/"
+KAI = "kai.scheduler/"
+KAI_GROUP = "pod-group-name"
+YUNIKORN = "yunikorn.apache.org/"
+SPARK = "spark-"
+SPARK_OPERATOR = "sparkoperator.k8s.io/"
+KSERVE = "serving.kserve.io/"
+COMPONENT = "component"
+POD_TEMPLATE = "pod-template-hash"
+
+INDEX_LABELS = (
+    LWS_WORKER_INDEX,
+    JOB_INDEX,
+    KUBEFLOW + "replica-index",
+    RAY + "replica-host-index",
+    VOLCANO + "task-index",
+    GROVE + "podclique-pod-index",
+    POD_INDEX,
+    "spark-exec-id",
+)
 """Labels that number a pod in its workload, the most specific first."""
 
-GANG_PREFIXES = (PREFIX, LWS)
+GANG_PREFIXES = (
+    PREFIX,
+    LWS,
+    DISAGGREGATED,
+    JOBSET,
+    JOB,
+    KUBEFLOW,
+    RAY,
+    GROVE,
+    KUEUE,
+    VOLCANO,
+    VOLCANO_SCHEDULING,
+    GROUP_NAME,
+    PLUGIN_GROUP,
+    COSCHEDULING,
+    KOORDINATOR,
+    KAI_GROUP,
+    YUNIKORN,
+    SPARK + "app-selector",
+    KSERVE,
+)
 """A key with one of these says that its pod belongs to a gang."""
 
-KEPT_PREFIXES = (*GANG_PREFIXES, POD_INDEX, JOB, JOBSET, SCHEDULING)
+KEPT_PREFIXES = (
+    *GANG_PREFIXES,
+    POD_INDEX,
+    "alpha." + JOBSET,
+    SCHEDULING,
+    TRAINER,
+    DYNAMO,
+    KAI,
+    KOORDINATOR_HINTS,
+    SPARK,
+    SPARK_OPERATOR,
+    COMPONENT,
+    POD_TEMPLATE,
+)
 """Decoding keeps the labels and annotations of pods that start with one of these."""
 
 

@@ -6,9 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.model import Constraint, GangKey, InvalidField, InvalidInput, Membership, Pod
-from scheduler.workloads.family import LARGEST, PodGroups, attempt, whole
-from scheduler.workloads.keys import LWS, LWS_WORKER_INDEX, POD_INDEX
-from scheduler.workloads.templates import mapping, number, optional, pod_of
+from scheduler.workloads.family import attempt, whole
+from scheduler.workloads.keys import DISAGGREGATED, LWS, LWS_WORKER_INDEX, POD_INDEX
+from scheduler.workloads.known import Known
+from scheduler.workloads.templates import (
+    Document,
+    Facts,
+    Find,
+    Made,
+    annotations_of,
+    bounded,
+    mapping,
+    number,
+    optional,
+    pod_of,
+)
 
 SOURCE = "LeaderWorkerSet"
 NAME, GROUP_INDEX, REVISION = LWS + "name", LWS + "group-index", LWS + "template-revision-hash"
@@ -23,7 +35,7 @@ class LeaderWorkerSet:
 
     name = SOURCE
 
-    def membership(self, pod: Pod, groups: PodGroups) -> Membership | None:
+    def membership(self, pod: Pod, known: Known) -> Membership | None:
         """The group of a pod. The revision is part of the gang: in a rolling update two groups
         of one index live side by side."""
         name = pod.labels.get(NAME)
@@ -101,15 +113,22 @@ def _exclusive(pod: Pod) -> tuple[Constraint, ...]:
     return tuple(found)
 
 
-def expand(document: Mapping[str, Any], *, owner: str) -> list[dict[str, Any]]:
+def facts(document: Document, *, owner: str) -> Facts:
+    """Every group says its size itself. Workers come after their leader when it must be Ready first,
+    and with exclusive topology, when it must have a node."""
+    spec = mapping(document, "spec", owner=owner)
+    given = annotations_of(document, owner=owner)
+    exclusive = any(given.get(key) for key in (EXCLUSIVE, SUBGROUP_EXCLUSIVE))
+    return Facts(staged=exclusive or spec.get("startupPolicy") == "LeaderReady")
+
+
+def expand(document: Document, *, owner: str, find: Find) -> list[dict[str, Any]]:
     """The pods that the controller and its webhook would make of a LeaderWorkerSet; raises InvalidInput."""
     spec = mapping(document, "spec", owner=owner)
     replicas = number(spec, "replicas", owner=owner, field="spec.replicas", default=1, least=0)
     template = mapping(spec, "leaderWorkerTemplate", owner=owner, field="spec.leaderWorkerTemplate")
     size = number(template, "size", owner=owner, field="spec.leaderWorkerTemplate.size", default=1, least=1)
-    if replicas * size > LARGEST:
-        field = "spec.replicas x spec.leaderWorkerTemplate.size"
-        raise InvalidInput(InvalidField(owner, field, str(replicas * size), f"at most {LARGEST} pods"))
+    bounded(replicas * size, owner=owner, field="spec.replicas x spec.leaderWorkerTemplate.size")
     worker = mapping(
         template, "workerTemplate", owner=owner, field="spec.leaderWorkerTemplate.workerTemplate"
     )
@@ -123,11 +142,18 @@ def expand(document: Mapping[str, Any], *, owner: str) -> list[dict[str, Any]]:
 
 
 def _pod(
-    document: Mapping[str, Any], template: Mapping[str, Any], *, group: int, rank: int, size: int, owner: str
+    document: Document, template: Document, *, group: int, rank: int, size: int, owner: str
 ) -> dict[str, Any]:
     name, metadata = document["metadata"]["name"], document["metadata"]
-    given = optional(metadata, "annotations", owner=owner, field="metadata.annotations")
-    labels = {NAME: name, GROUP_INDEX: str(group), LWS_WORKER_INDEX: str(rank), POD_INDEX: str(rank or group)}
+    given = annotations_of(document, owner=owner)
+    above = optional(metadata, "labels", owner=owner, field="metadata.labels")
+    labels = {key: str(value) for key, value in above.items() if key.startswith(DISAGGREGATED)}
+    labels |= {
+        NAME: name,
+        GROUP_INDEX: str(group),
+        LWS_WORKER_INDEX: str(rank),
+        POD_INDEX: str(rank or group),
+    }
     annotations = {SIZE: str(size)} | {
         key: given[key] for key in (EXCLUSIVE, SUBGROUP_EXCLUSIVE) if key in given
     }
@@ -151,10 +177,11 @@ def _pod(
         place=f"spec.leaderWorkerTemplate.{'leaderTemplate' if own else 'workerTemplate'}",
         labels=labels,
         annotations=annotations,
+        by=Made("apps/v1", "StatefulSet", name if rank == 0 else f"{name}-{group}"),
     )
 
 
-def _subgroup_policy(document: Mapping[str, Any], size: int, owner: str) -> tuple[int, str] | None:
+def _subgroup_policy(document: Document, size: int, owner: str) -> tuple[int, str] | None:
     """Pods per sub-group and kind of the policy, None without one; raises InvalidInput."""
     field = "spec.leaderWorkerTemplate.subGroupPolicy"
     template = document["spec"]["leaderWorkerTemplate"]

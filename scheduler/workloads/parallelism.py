@@ -109,6 +109,27 @@ def of_pod(pod: Pod, *, known: Collection[str] = ()) -> Parallelism:
     return Parallelism(**sizes, sources=tuple((short, where) for short, (_, where) in found.items()))
 
 
+_NODE_FLAGS = ("--nnodes", "--num-nodes")
+"""How many nodes (pods) the engine in each of them is told of, by vLLM, SGLang and torchrun."""
+
+
+def nodes_of(pod: Pod) -> int:
+    """The pods that an engine is told to run over, 1 when it is told nothing or nothing that can be read."""
+    return max((_nodes(container, pod) for container in pod.containers), default=1)
+
+
+def _nodes(container: Container, pod: Pod) -> int:
+    words = list(_words(container))
+    found = 1
+    for at, word in enumerate(words):
+        written, equals, value = word.partition("=")
+        if _plain(written) in _NODE_FLAGS:
+            text = value if equals else words[at + 1] if at + 1 < len(words) else ""
+            number = _value(text.rpartition(":")[2], container, pod)
+            found = number if isinstance(number, int) else 1
+    return found
+
+
 def _experts(found: dict[str, tuple[int, str]], container: Container) -> None:
     """The expert-parallel size that follows from vLLM's switch, when a size says how many ranks there are."""
     if "ep" in found or not {"tp", "dp"} & found.keys() or _EXPERTS_EVERYWHERE not in _flags_of(container):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 
 from scheduler.model import PREFIX, InvalidField, Member, Membership, Pod
-from scheduler.workloads.keys import INDEX_LABELS, LWS_WORKER_INDEX
+from scheduler.workloads.keys import INDEX_LABELS, JOBSET_INDEX, LWS_WORKER_INDEX
 from scheduler.workloads.natural import Natural, index_of, natural, stem_and_number
 
 Members = Sequence[tuple[Pod, Membership]]
@@ -61,9 +61,10 @@ def _in_sequence(members: Members) -> list[tuple[Pod, Membership]]:
         first_of_group[key[0]] = min(first_of_group.get(key[0], name), name)
         first_of_set[key] = min(first_of_set.get(key, name), name)
 
-    def order(at: int) -> tuple[Natural, Natural, int, Natural]:
-        key = sets[at]
-        return first_of_group[key[0]], first_of_set[key], _index(members[at][0]), names[at]
+    def order(at: int) -> tuple[int, Natural, Natural, int, Natural]:
+        key, pod = sets[at], members[at][0]
+        job = index_of(pod.labels.get(JOBSET_INDEX, "")) or 0
+        return job, first_of_group[key[0]], first_of_set[key], _index(pod), names[at]
 
     return [members[at] for at in sorted(range(len(members)), key=order)]
 

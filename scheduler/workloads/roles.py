@@ -19,10 +19,10 @@ _RANKED = ("tp", "pp")
 
 
 def roles(members: Members) -> dict[str, list[tuple[Pod, Membership]]]:
-    """The members of every group that the pods name themselves, in the order in which they appear."""
+    """The members of every group that speaks for itself, in the order in which they appear."""
     found: dict[str, list[tuple[Pod, Membership]]] = {}
     for pod, membership in members:
-        if _GROUP in pod.annotations:
+        if _GROUP in pod.annotations or (membership.role and membership.group):
             found.setdefault(membership.group, []).append((pod, membership))
     return found
 
@@ -51,17 +51,18 @@ def constraints_of(members: Members) -> tuple[Constraint, ...]:
         return _said(members)
     own_ranks = apart(members)
     everyone = [wish for wish in _said(members) if wish.scope == "gang"]
-    unnamed = [(pod, m) for pod, m in members if _GROUP not in pod.annotations]
+    unnamed = [(pod, m) for pod, m in members if m.group not in named]
     everyone += [wish for wish in _said(unnamed) if wish.scope != "gang"]
     if not own_ranks:
         everyone += [wish for wish in _said(members) if wish.scope in _RANKED and wish not in everyone]
-    of_roles = [
-        replace(wish, group=group)
+    own_words = {
+        group: tuple(w for w in _said(own) if w.scope == "group" or (own_ranks and w.scope in _RANKED))
         for group, own in named.items()
-        for wish in _said(own)
-        if wish.scope == "group" or (own_ranks and wish.scope in _RANKED)
-    ]
-    return (*everyone, *of_roles)
+    }
+    said = list(own_words.values())
+    if not unnamed and len(named) > 1 and all(words == said[0] for words in said):
+        return (*everyone, *said[0])
+    return (*everyone, *(replace(w, group=group) for group, words in own_words.items() for w in words))
 
 
 def _said(members: Members) -> tuple[Constraint, ...]:
