@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from scheduler import manifests
 from scheduler.model import InvalidInput
+from scheduler.workloads import kinds
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": []}}
+
+KINDS = tuple(dict.fromkeys(one.kind for one in kinds.KINDS if one.expand))
 
 WORDS = (
     "replicas",
@@ -116,8 +119,8 @@ def test_sizes_out_of_reason_name_field_and_value(size: Any) -> None:
 
 
 def test_unknown_kinds_name_those_that_are_known() -> None:
-    (fault,) = expanded({"kind": "RayJob", "metadata": {"name": "x"}}).faults
-    assert (fault.field, fault.value) == ("kind", "RayJob")
+    (fault,) = expanded({"kind": "FluxJob", "metadata": {"name": "x"}}).faults
+    assert (fault.field, fault.value) == ("kind", "FluxJob")
     assert "LeaderWorkerSet" in fault.wanted
 
 
@@ -220,13 +223,13 @@ class TestFiles:
 
 class TestSnapshots:
     def test_kinds_of_another_group_are_not_ours(self) -> None:
-        volcano = {
-            "apiVersion": "scheduling.volcano.sh/v1beta1",
+        other = {
+            "apiVersion": "scheduling.example.com/v1beta1",
             "kind": "PodGroup",
             "metadata": {"name": "g"},
         }
-        ours = volcano | {"apiVersion": "scheduling.k8s.io/v1beta1"}
-        found = manifests.snapshot(manifests.documents([volcano, ours, POD], name="s"))
+        ours = other | {"apiVersion": "scheduling.k8s.io/v1beta1"}
+        found = manifests.snapshot(manifests.documents([other, ours, POD], name="s"))
         assert (len(found.pod_groups), len(found.pods)) == (1, 1)
         assert found.ignored == {"PodGroup": 1}
 
@@ -314,10 +317,10 @@ class TestWorkloads:
         assert wanted in fault.wanted
 
     def test_a_kind_of_another_group(self) -> None:
-        given = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": "w"}}
+        given = {"apiVersion": "batch.example.com/v1alpha1", "kind": "Job", "metadata": {"name": "w"}}
         (fault,) = expanded(given).faults
         assert (fault.object, fault.field) == ("job default/w", "apiVersion")
-        assert fault.value == "batch.volcano.sh/v1alpha1"
+        assert fault.value == "batch.example.com/v1alpha1"
 
     def test_a_pod_that_a_workload_would_make_too(self) -> None:
         pod = {"kind": "Pod", "metadata": {"name": "m-0"}}
@@ -332,7 +335,7 @@ class TestWorkloads:
 
     @settings(deadline=None, max_examples=200)
     @given(
-        st.sampled_from([*manifests.WORKLOADS, "Pod", "PodGroup"]),
+        st.sampled_from([*KINDS, "Pod", "PodGroup"]),
         st.recursive(
             st.none() | st.booleans() | st.integers(-3, 5) | st.floats() | st.text(max_size=4),
             lambda inner: (

@@ -9,7 +9,7 @@ from typing import Any
 from scheduler import manifests
 from scheduler.config import load_config
 from scheduler.engine.engine import Engine
-from scheduler.engine.facts import GroupSeen, NodesSeen, PodSeen
+from scheduler.engine.facts import GroupSeen, NodesSeen, PodSeen, WorkloadSeen
 from scheduler.model import GangKey
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
@@ -50,6 +50,8 @@ def _engine(snapshots: Sequence[str], config: str | None) -> Engine:
     engine.observe(NodesSeen(tuple(found.nodes)))
     for group in found.pod_groups:
         engine.observe(GroupSeen(group))
+    for workload in found.workloads:
+        engine.observe(WorkloadSeen(workload))
     for pod in found.pods:
         engine.observe(PodSeen(pod))
     while (request := engine.next_request(0.0)) is not None:

@@ -33,11 +33,13 @@ class Asked:
 def plan(files: Sequence[str], source: Source, asked: Asked, *, namespace: str, output: Format) -> int:
     """Place the gangs of some manifests on the cluster as it is; the exit code."""
     documents = manifests.load(files)
-    expanded = manifests.workloads(documents, namespace=namespace)
+    reading = source.read()
+    expanded = manifests.workloads(
+        documents, namespace=namespace, context=reading.documents, kinds=reading.kinds
+    )
     if not expanded.pods and not expanded.faults:
         wanted = "at least one pod or workload"
         raise InvalidInput(InvalidField(", ".join(files), "documents", "none", wanted))
-    reading = source.read()
     for warning in expanded.warnings:
         complain(f"note: {warning}")
     pods, unknown = ranked(expanded.pods, {**reading.classes, **classes_of(documents)})
@@ -47,6 +49,7 @@ def plan(files: Sequence[str], source: Source, asked: Asked, *, namespace: str, 
         reading.world,
         pods=pods,
         groups=(*reading.groups, *expanded.pod_groups),
+        workloads=(*reading.workloads, *expanded.workloads),
         running=[pod for pod in reading.pods if pod.node is not None],
         faults=expanded.faults,
         limits=Limits(),

@@ -10,10 +10,13 @@ from scheduler import manifests
 from scheduler.cli.output import complain
 from scheduler.config import load_config
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
-from scheduler.kube.objects import Item, Kind, decode_list
+from scheduler.kube.objects import Item, decode_list
+from scheduler.kube.objects import Kind as ObjectKind
 from scheduler.kube.reflector import PATHS
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
 from scheduler.priorities import BUILT_IN, classes_of
+from scheduler.workloads.kinds import KINDS, Kind
+from scheduler.workloads.known import Workload
 from scheduler.world import World
 
 
@@ -26,6 +29,9 @@ class Reading:
     groups: tuple[PodGroup, ...]
     faults: tuple[InvalidField, ...]
     classes: Mapping[str, int]
+    workloads: tuple[Workload, ...] = ()
+    documents: tuple[manifests.Document, ...] = ()
+    kinds: tuple[Kind, ...] = KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,13 @@ class Source:
         """Nodes, pods and pod groups as a world; raises InvalidInput, also when there is no cluster."""
         configured = load_config(self.config)
         classes: Mapping[str, int] = BUILT_IN
+        documents: tuple[manifests.Document, ...] = ()
+        workloads: tuple[Workload, ...] = ()
         if self.snapshots:
-            documents = manifests.load(self.snapshots)
+            documents = tuple(manifests.load(self.snapshots))
             found, classes = manifests.snapshot(documents), classes_of(documents)
             items: tuple[Item, ...] = (*found.nodes, *found.pods, *found.pod_groups)
-            faults = tuple(found.faults)
+            faults, workloads = tuple(found.faults), found.workloads
         else:
             items, faults = self._live()
         pods = tuple(item for item in items if isinstance(item, Pod))
@@ -56,7 +64,7 @@ class Source:
         for fault in faults:
             complain(f"left out: {fault}")
         groups = tuple(item for item in items if isinstance(item, PodGroup))
-        return Reading(world, pods, groups, faults, classes)
+        return Reading(world, pods, groups, faults, classes, workloads, documents)
 
     def _live(self) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
         try:
@@ -70,7 +78,7 @@ class Source:
 async def _list_all(access: Access) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
     items: list[Item] = []
     faults: list[InvalidField] = []
-    kinds: tuple[Kind, ...] = ("Node", "Pod", "PodGroup")
+    kinds: tuple[ObjectKind, ...] = ("Node", "Pod", "PodGroup")
     async with ApiClient(access) as client:
         for kind in kinds:
             reply = await client.request("GET", PATHS[kind], timeout_s=120)

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-import numpy as np
-
 from scheduler.eligibility import ineligible
+from scheduler.engine.adopting import carried_plan
 from scheduler.engine.apart import Apart
 from scheduler.engine.facts import (
     Fact,
@@ -24,6 +23,8 @@ from scheduler.engine.facts import (
     PodGone,
     PodSeen,
     PodUnreadable,
+    WorkloadGone,
+    WorkloadSeen,
 )
 from scheduler.engine.guard import violated
 from scheduler.engine.members import Members
@@ -33,14 +34,12 @@ from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import Event, State
 from scheduler.ledger import Hold
 from scheduler.model import (
-    ANNOTATION_NODE,
-    ANNOTATION_PLAN,
     GangKey,
     InvalidInput,
     NodeName,
     Pod,
 )
-from scheduler.placement.check import Violation, violations
+from scheduler.placement.check import Violation
 from scheduler.placement.formulate import formulate
 from scheduler.placement.policy import BUILT_IN, Policy
 from scheduler.placement.problem import Assignment, Rejection
@@ -90,6 +89,8 @@ class Engine:
                 self._again(self._members.group_seen(group))
             case GroupGone(namespace, name):
                 self._again(self._members.group_gone(GangKey(namespace, name)))
+            case WorkloadSeen() | WorkloadGone():
+                self._again(self._members.owner_fact(fact))
             case _:
                 assert_never(fact)
 
@@ -107,7 +108,11 @@ class Engine:
         self._enrol(pod)
 
     def _enrol(self, pod: Pod) -> None:
+        before = self._members.gang_of(pod.uid)
         key, membership, faults = self._members.seen(pod)
+        if before is not None and before != key and before in self.gangs:
+            self.gangs[before].drop(pod.uid, succeeded=False)
+            self._dirty[before] = None
         if key is None:
             return
         record = self.gangs.get(key)
@@ -175,6 +180,7 @@ class Engine:
             self._release(record)
             del self.gangs[record.key]
             return
+        record.expect(() if record.faults else self._members.followers(record.pods))
         event = self._member_event(record)
         if event is Event.COMPLETE and record.state in (State.RESERVED, State.COMMITTING):
             if record.plan_holds():
@@ -186,7 +192,9 @@ class Engine:
             event = Event.BROKEN
         elif event is Event.COMPLETE and record.state is State.PENDING:
             return
-        if event is not Event.ALL_BOUND:
+        if record.bound and record.absent:
+            record.plan = None  # what is held stays held for those that are still to come
+        elif event is not Event.ALL_BOUND:
             self._release(record)
         if event is Event.ALL_BOUND:
             record.rejection = None
@@ -196,9 +204,9 @@ class Engine:
         if record.faults:
             return self._faulty(record, tuple(f for faults in record.faults.values() for f in faults))
         bound = record.bound
-        if len(record.pods) < record.size:
+        if len(record.pods) + len(record.absent) < record.size:
             return Event.LOST if bound else Event.INCOMPLETE
-        if bound == len(record.pods):
+        if bound == len(record.pods) and not record.absent:
             return Event.ALL_BOUND
         try:
             if record.state not in (State.PENDING, State.RESERVED, State.COMMITTING):
@@ -222,7 +230,7 @@ class Engine:
         ended = []
         for key in self.world.ledger.expired(now_s):
             record = self.gangs[key]
-            if record.state is State.COMMITTING:
+            if record.state is State.COMMITTING or (record.bound and record.absent):
                 self.renew(key, now_s)
                 continue
             self._release(record)
@@ -257,27 +265,10 @@ class Engine:
             record.apply(self._faulty(record, error.faults), now_s)
             return None
         request = Request(gang, problem, record.version, self.world.ledger.generation)
-        if record.planned == 0 and self._adopt(record, request, now_s):
+        if record.planned == 0 and (plan := carried_plan(record, request, self.world.ledger)):
+            self._reserve(record, plan, now_s)
             return None
         return request
-
-    def _adopt(self, record: GangRecord, request: Request, now_s: float) -> bool:
-        """After a restart: take over the plan that the pods carry, if it is whole and still right."""
-        waiting = [record.pods[m.uid] for m in request.gang.members if m.node is None]
-        ids = {pod.annotations.get(ANNOTATION_PLAN) for pod in waiting}
-        if len(ids) != 1 or None in ids:
-            return False
-        nodes = []
-        for member in request.gang.members:
-            name = member.node or record.pods[member.uid].annotations.get(ANNOTATION_NODE, "")
-            if name not in self.world.ledger.nodes:
-                return False
-            nodes.append(self.world.ledger.index(NodeName(name)))
-        if violations(request.problem, np.array(nodes, dtype=np.int32)):
-            return False
-        plan = plan_of(request.gang, request.problem.cluster.names, np.array(nodes, dtype=np.int32), None)
-        self._reserve(record, replace(plan, id=str(ids.pop())), now_s)
-        return True
 
     def settle(
         self, request: Request, answer: Assignment | Rejection, *, now_s: float, time_ms: float
@@ -312,9 +303,7 @@ class Engine:
         return violated(self.world.ledger, self._apart.view(self.world, record), record, plan)
 
     def _reserve(self, record: GangRecord, plan: Plan, now_s: float) -> None:
-        pods = {
-            uid: (slot.node, record.pods[uid].shape) for uid, slot in plan.slots.items() if not slot.bound
-        }
+        pods = {uid: (slot.node, record.shape_of(uid)) for uid, slot in plan.slots.items() if not slot.bound}
         self.world.ledger.hold(Hold(record.key, plan.id, now_s + self._lease_s, pods))
         record.plan, record.rejection = plan, None
         record.planned += 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from scheduler.engine.facts import WorkloadGone, WorkloadSeen
 from scheduler.evicting import rank_of
 from scheduler.model import PREFIX, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup, PodKey
+from scheduler.workloads.absent import followers
 from scheduler.workloads.gangs import membership_of
-from scheduler.workloads.keys import LWS
+from scheduler.workloads.keys import LWS, names_in
+from scheduler.workloads.known import Workload, WorkloadKey
 
 Reading = tuple[GangKey | None, Membership | None, tuple[InvalidField, ...]]
 
@@ -21,8 +24,9 @@ class Members:
         self._pods: dict[str, Pod] = {}
         self._gang: dict[str, GangKey] = {}
         self._read: dict[str, Reading] = {}
-        self._groups: dict[GangKey, PodGroup] = {}
         self._rank: dict[str, int | None] = {}
+        self._known: dict[GangKey | WorkloadKey, PodGroup | Workload] = {}
+        self._naming: dict[tuple[str, str], set[str]] = {}
         self.faults: dict[PodKey, tuple[InvalidField, ...]] = {}
 
     def uid_of(self, key: PodKey) -> str | None:
@@ -53,12 +57,17 @@ class Members:
         self._rank.pop(pod.uid, None)
         if (rank := rank_of(pod)) != 0:
             self._rank[pod.uid] = rank
+        if pod.uid not in self._pods:
+            for name in names_in(pod):
+                self._naming.setdefault((pod.key.namespace, name), set()).add(pod.uid)
         reading = self._reading(pod)
         if reading[0] is None:
+            self._gang.pop(pod.uid, None)
             if pod.node is None and not pod.finished:
                 self._pods[pod.uid] = pod
             else:
                 self._pods.pop(pod.uid, None)
+                self._unname(pod)
             return reading
         self._gang[pod.uid] = reading[0]
         self._pods[pod.uid] = pod
@@ -70,8 +79,10 @@ class Members:
         key = self._key.pop(uid, None)
         if key is not None and self._uid.get(key) == uid:
             del self._uid[key]
-        self._pods.pop(uid, None)
         self._rank.pop(uid, None)
+        pod = self._pods.pop(uid, None)
+        if pod is not None:
+            self._unname(pod)
         self._read.pop(uid, None)
         return self._gang.pop(uid, None)
 
@@ -82,22 +93,54 @@ class Members:
     def group_seen(self, group: PodGroup) -> list[Pod]:
         """A pod group is there or has changed; the pods to read again."""
         key = GangKey(group.namespace, group.name)
-        if self._groups.get(key) == group:
+        if self._known.get(key) == group:
             return []
-        self._groups[key] = group
-        return self._of_group(key)
+        self._known[key] = group
+        return self._naming_pods(group.namespace, group.name, everyone=bool(group.parent))
 
     def group_gone(self, key: GangKey) -> list[Pod]:
         """A pod group is deleted; the pods to read again."""
-        return self._of_group(key) if self._groups.pop(key, None) else []
+        gone = self._known.pop(key, None)
+        return self._naming_pods(*key, everyone=True) if gone is not None else []
 
-    def _of_group(self, key: GangKey) -> list[Pod]:
-        found = [
-            p for p in self._pods.values() if p.pod_group == key.name and p.key.namespace == key.namespace
-        ]
+    def owner_fact(self, fact: WorkloadSeen | WorkloadGone) -> list[Pod]:
+        """An owner of pods is there or says something new; the pods to read again.
+
+        What a deleted owner said counts as long as its pods live, so none is read again.
+        """
+        if isinstance(fact, WorkloadGone):
+            self._known.pop(fact.key, None)
+            return []
+        workload = fact.workload
+        before = self._known.get(workload.key)
+        if before == workload:
+            return []
+        self._known[workload.key] = workload
+        wide = workload.mapped or workload.key.kind.startswith("CompositePodGroup.")
+        return self._naming_pods(workload.key.namespace, workload.key.name, everyone=wide)
+
+    def followers(self, pods: Mapping[str, Pod]) -> tuple[tuple[Pod, Membership], ...]:
+        """The members that the controller makes only after those that exist."""
+        read = [(pod, found) for uid, pod in pods.items() if (found := self._read[uid][1]) is not None]
+        return followers(read, self._known) if read else ()
+
+    def _naming_pods(self, namespace: str, name: str, *, everyone: bool) -> list[Pod]:
+        """The pods that name an object, or all of its namespace, which are then read anew."""
+        if everyone:
+            found = [pod for pod in self._pods.values() if pod.key.namespace == namespace]
+        else:
+            uids = sorted(self._naming.get((namespace, name), ()))
+            found = [self._pods[uid] for uid in uids if uid in self._pods]
         for pod in found:
             self._read.pop(pod.uid, None)
         return found
+
+    def _unname(self, pod: Pod) -> None:
+        for name in names_in(pod):
+            uids = self._naming.get((pod.key.namespace, name), set())
+            uids.discard(pod.uid)
+            if not uids:
+                self._naming.pop((pod.key.namespace, name), None)
 
     def _reading(self, pod: Pod) -> Reading:
         """What a pod says, read again only when what it says may have changed."""
@@ -105,18 +148,19 @@ class Members:
         if before is not None and read is not None and _says_the_same(before, pod):
             return read
         try:
-            membership = membership_of(pod, self._groups)
+            membership = membership_of(pod, self._known)
         except InvalidInput as error:
             return _named_gang(pod), None, error.faults
         return (membership.gang, membership, ()) if membership else (None, None, ())
 
 
 def _says_the_same(one: Pod, other: Pod) -> bool:
-    return (one.labels, one.annotations, one.containers, one.pod_group) == (
+    return (one.labels, one.annotations, one.containers, one.pod_group, one.gates) == (
         other.labels,
         other.annotations,
         other.containers,
         other.pod_group,
+        other.gates,
     )
 
 

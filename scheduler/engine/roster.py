@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.engine.plans import Plan
 from scheduler.engine.states import Event, State, after
-from scheduler.model import Gang, GangKey, InvalidField, Membership, Pod
+from scheduler.model import Gang, GangKey, InvalidField, Membership, Pod, PodShape
 from scheduler.placement.problem import Rejection
 from scheduler.workloads.gangs import assemble
 
@@ -20,7 +20,8 @@ class GangRecord:
     `succeeded`: uids of members that ended well; `version` rises with every
     change of the members; `tried`: version and ledger generation of the last refusal;
     `turns`: times that a lease ended, each putting the gang further back;
-    `report`: the last decision in the form that is shown to people; `bound`: members with a node.
+    `report`: the last decision in the form that is shown to people; `bound`: members with a node;
+    `absent`: members that will be made once those that exist run, placed with them and held.
     """
 
     key: GangKey
@@ -40,6 +41,7 @@ class GangRecord:
     invalid: tuple[InvalidField, ...] = ()
     report: dict[str, Any] | None = None
     bound: int = 0
+    absent: tuple[tuple[Pod, Membership], ...] = ()
     _stated: tuple[int, int] = (-1, 0)
 
     def put(self, pod: Pod, membership: Membership | None, faults: tuple[InvalidField, ...]) -> None:
@@ -67,6 +69,17 @@ class GangRecord:
         if succeeded:
             self.succeeded.add(uid)
 
+    def expect(self, absent: tuple[tuple[Pod, Membership], ...]) -> None:
+        """Take over which members are still to be made."""
+        if absent != self.absent:
+            self.version += 1
+            self.absent = absent
+
+    def shape_of(self, uid: str) -> PodShape:
+        """The shape of a member, also of one that does not exist yet."""
+        found = self.pods.get(uid)
+        return found.shape if found else next(pod.shape for pod, _ in self.absent if pod.uid == uid)
+
     def apply(self, event: Event, now_s: float) -> None:
         """Go where the transition table says; raises InvalidTransition and changes nothing otherwise."""
         state = after(self.state, event)
@@ -92,7 +105,8 @@ class GangRecord:
 
     def assembled(self) -> Gang:
         """The gang as its members describe it together; raises InvalidInput."""
-        return assemble([(pod, self.memberships[uid]) for uid, pod in self.pods.items()])
+        here = [(pod, self.memberships[uid]) for uid, pod in self.pods.items()]
+        return assemble([*here, *self.absent])
 
     def plan_holds(self) -> bool:
         """Whether the plan is about exactly these members, and those that run are where it says."""
@@ -103,4 +117,5 @@ class GangRecord:
             uid in slots and (pod.node is None or pod.node == slots[uid].node)
             for uid, pod in self.pods.items()
         )
-        return here and all(uid in self.pods or uid in self.succeeded for uid in slots)
+        known = {*self.pods, *self.succeeded, *(pod.uid for pod, _ in self.absent)}
+        return here and all(uid in known for uid in slots)

@@ -36,7 +36,7 @@ def size_faults(members: Members, size: int | None) -> Iterable[InvalidField]:
         wanted = f"the name of a PodGroup of namespace {first.gang.namespace}; there is none of this name"
         yield InvalidField(pod.name, podgroup.NAMED, first.gang.name, wanted)
     elif size is None:
-        wanted = f"the number of pods of the gang: {_unknown_size(first)}, or this annotation on its pods"
+        wanted = f"the number of pods of the gang, {_unknown_size(first)}"
         yield InvalidField(owner, field, "", wanted)
     elif not 1 <= size <= LARGEST:
         yield InvalidField(owner, field, str(size), f"a whole number from 1 to {LARGEST}")
@@ -47,7 +47,9 @@ def size_faults(members: Members, size: int | None) -> Iterable[InvalidField]:
 
 def _unknown_size(first: Membership) -> str:
     """Who else could have said the size."""
-    return "on each of them" if first.source == ANNOTATIONS else f"from the {first.source} that owns them"
+    if first.source == ANNOTATIONS:
+        return "on each of them"
+    return f"from the {first.source} that they belong to, which is not known, or on each of them"
 
 
 def _size_field(pod: Pod, source: str) -> str:

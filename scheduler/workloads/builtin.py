@@ -72,7 +72,7 @@ def expand_stateful_set(document: Document, *, owner: str, find: Find) -> list[d
     start = number(ordinals, "start", owner=owner, field="spec.ordinals.start", least=0, default=0)
     by = Made("apps/v1", "StatefulSet", str(document["metadata"]["name"]))
     return [
-        _pod(document, spec, f"{at}", {POD_INDEX: str(at)}, owner, by)
+        _pod(document, spec, f"{at}", {POD_INDEX: str(at)}, owner=owner, by=by)
         for at in range(start, start + _count(spec, "replicas", owner))
     ]
 
@@ -94,7 +94,7 @@ def expand_job(document: Document, *, owner: str, find: Find) -> list[dict[str, 
     indexed = spec.get("completionMode") == "Indexed"
     by = Made("batch/v1", "Job", name)
     return [
-        _pod(document, spec, f"{at}", labels | ({JOB_INDEX: str(at)} if indexed else {}), owner, by)
+        _pod(document, spec, f"{at}", labels | ({JOB_INDEX: str(at)} if indexed else {}), owner=owner, by=by)
         for at in range(_parallel(spec, owner))
     ]
 
@@ -119,7 +119,9 @@ def expand_replica_set(document: Document, *, owner: str, find: Find) -> list[di
     """The pods of a ReplicaSet; real names carry a random suffix. Raises InvalidInput."""
     spec = mapping(document, "spec", owner=owner)
     by = Made("apps/v1", "ReplicaSet", str(document["metadata"]["name"]))
-    return [_pod(document, spec, f"{at}", {}, owner, by) for at in range(_count(spec, "replicas", owner))]
+    return [
+        _pod(document, spec, f"{at}", {}, owner=owner, by=by) for at in range(_count(spec, "replicas", owner))
+    ]
 
 
 def expand_deployment(document: Document, *, owner: str, find: Find) -> list[dict[str, Any]]:
@@ -127,7 +129,10 @@ def expand_deployment(document: Document, *, owner: str, find: Find) -> list[dic
     spec = mapping(document, "spec", owner=owner)
     name = str(document["metadata"]["name"])
     labels, by = {POD_TEMPLATE: "manifest"}, Made("apps/v1", "Deployment", name)
-    return [_pod(document, spec, f"{at}", labels, owner, by) for at in range(_count(spec, "replicas", owner))]
+    return [
+        _pod(document, spec, f"{at}", labels, owner=owner, by=by)
+        for at in range(_count(spec, "replicas", owner))
+    ]
 
 
 def replica_facts(document: Document, *, owner: str) -> Facts:
@@ -140,7 +145,7 @@ def _count(spec: Document, key: str, owner: str) -> int:
 
 
 def _pod(
-    document: Document, spec: Document, suffix: str, labels: Mapping[str, str], owner: str, by: Made
+    document: Document, spec: Document, suffix: str, labels: Mapping[str, str], *, owner: str, by: Made
 ) -> dict[str, Any]:
     metadata = document["metadata"]
     return pod_of(

@@ -160,7 +160,7 @@ class _Layout:
 
 
 def expand(document: Document, *, owner: str, find: Find) -> list[dict[str, Any]]:
-    """The PodGangs and pods of a PodCliqueSet; real names of pods carry a random suffix. Raises InvalidInput."""
+    """The PodGangs and pods of a PodCliqueSet; real pods have a random suffix. Raises InvalidInput."""
     layout = _Layout(document, owner)
     made: list[dict[str, Any]] = []
     for replica in range(layout.replicas):

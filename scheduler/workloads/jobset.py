@@ -154,12 +154,14 @@ def expand(document: Document, *, owner: str, find: Find) -> list[dict[str, Any]
     first = 0
     for job in jobs:
         for index in range(job.replicas):
-            made += [_pod(document, job, index, first + index, total, at) for at in range(job.pods)]
+            made += [
+                _pod(document, job, index, at, position=first + index, total=total) for at in range(job.pods)
+            ]
         first += job.replicas
     return made
 
 
-def _pod(document: Document, job: _Job, index: int, global_index: int, total: int, at: int) -> dict[str, Any]:
+def _pod(document: Document, job: _Job, index: int, at: int, *, position: int, total: int) -> dict[str, Any]:
     metadata = document["metadata"]
     name = f"{metadata['name']}-{job.name}-{index}"
     labels = {
@@ -169,7 +171,7 @@ def _pod(document: Document, job: _Job, index: int, global_index: int, total: in
         REPLICAS: str(job.replicas),
         JOBS: str(total),
         JOBSET + "job-index": str(index),
-        GLOBAL_INDEX: str(global_index),
+        GLOBAL_INDEX: str(position),
         ATTEMPT: "0",
         JOB + "job-name": name,
     }

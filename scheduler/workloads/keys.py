@@ -6,7 +6,7 @@ prefix here.
 
 from __future__ import annotations
 
-from scheduler.model import PREFIX
+from scheduler.model import PREFIX, Pod
 
 LWS = "leaderworkerset.sigs.k8s.io/"
 POD_INDEX = "apps.kubernetes.io/pod-index"
@@ -96,6 +96,40 @@ KEPT_PREFIXES = (
 def kept(metadata: dict[str, str]) -> dict[str, str]:
     """The entries that some family reads."""
     return {key: value for key, value in metadata.items() if key.startswith(KEPT_PREFIXES)}
+
+
+NAMING = (
+    LWS + "name",
+    DISAGGREGATED + "name",
+    JOBSET + "jobset-name",
+    JOB + "job-name",
+    KUBEFLOW + "job-name",
+    RAY + "cluster",
+    GROVE + "podgang",
+    GROVE + "base-podgang",
+    PLUGIN_GROUP,
+    COSCHEDULING,
+    COSCHEDULING + "/name",
+    SPARK_OPERATOR + "app-name",
+    KSERVE + "inferenceservice",
+    GROUP_NAME,
+    VOLCANO_SCHEDULING + "group-name",
+    KOORDINATOR + "name",
+    KAI_GROUP,
+)
+"""Labels and annotations whose value is the name of an object that says more of the gang."""
+
+
+def names_in(pod: Pod) -> set[str]:
+    """The names of all objects that may say more of a pod's gang."""
+    found = {pod.labels.get(key) or pod.annotations.get(key, "") for key in NAMING}
+    if pod.owner is not None:
+        suffix = pod.labels.get(POD_TEMPLATE, "")
+        found |= {pod.owner.name, pod.owner.name.removesuffix(f"-{suffix}")}
+    if pod.pod_group is not None:
+        found.add(pod.pod_group.partition("/")[0])
+    found.discard("")
+    return found
 
 
 def looks_like_gang(metadata: dict[str, str]) -> bool:
