@@ -30,7 +30,7 @@ LAYERS = (
     ("scheduler.files", "scheduler.yamlreader", "scheduler.owners", "scheduler.settings"),
     ("scheduler.documents",),
     ("scheduler.expansion",),
-    ("scheduler.manifests",),
+    ("scheduler.manifests", "scheduler.fabrics"),
     ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds", "scheduler.doorkeeper"),
     ("scheduler.ports",),
     ("scheduler.decide", "scheduler.moving", "scheduler.priorities"),

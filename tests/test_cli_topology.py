@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ import yaml
 
 from deploy.local.objects import node_object
 from scheduler.cli import main
+from scheduler.cli.applying import changes
 from tests.test_cli import lockstep
 from topology.formats.table import WRITERS
-from topology.synthetic import LEAF, nvl72
+from topology.reading import Reading, label_value
+from topology.synthetic import LEAF, SPINE, nvl72
+from topology.synthetic_ib import FACTORY, ibnetdiscover_text, rail_fabric
 
 CONF = """\
 SwitchName=spine Switches=leaf[1-2]
@@ -191,3 +195,94 @@ def test_lint_of_a_slurm_file_with_a_loop(tmp_path: Path) -> None:
     assert finding["where"].endswith("topology.conf:1")
     assert lint("/does/not/exist")[0] == 2
     assert "--from is 'visio'" in lint(str(file), "--from", "visio")[1]
+
+
+def test_only_some_hosts(conf: str, tmp_path: Path, snapshot: str) -> None:
+    code, out, err = run("import", conf, "--to", "labels", "--hosts", "n[01,03],n99")
+    assert code == 0
+    assert [one["name"] for one in yaml.safe_load(out)] == ["n01", "n03"]
+    assert "2 of 4 machines are no nodes of the cluster; left aside (n02, n04) [NotInCluster]" in err
+    names = tmp_path / "names"
+    names.write_text("# mine\nn01\nn[03-04] # racks\n")
+    _, out, _ = run("import", conf, "--to", "labels", "--hosts", str(names))
+    assert [one["name"] for one in yaml.safe_load(out)] == ["n01", "n03", "n04"]
+    code, out, err = run("import", conf, "--to", "labels", "--hosts", snapshot)
+    assert (code, yaml.safe_load(out)) == (0, [])
+    assert "n01, n02, n03, n04" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--hosts", "n[1-"), "command line --hosts"),
+        (("--hosts", "n[1-999999999]"), "at most 1,000,000"),
+        (("--apply", "--to", "slurm"), "--apply is '--to slurm'; expected: --to labels, and no -o"),
+        (("--apply", "--to", "labels", "-o", "x"), "--apply is '-o x'"),
+        (("--apply", "--to", "labels", "--kubeconfig", "/nowhere/at/all"), "a cluster that answers"),
+        (("--name-map", "/nowhere/at/all", "--to", "labels"), "a file that can be read"),
+    ],
+)
+def test_import_refuses_what_it_cannot_do(conf: str, words: tuple[str, ...], told: str) -> None:
+    code, out, err = run("import", conf, "--to", "labels", *words)
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+def test_hosts_and_a_name_map_for_what_ibdiagnet_wrote(tmp_path: Path) -> None:
+    """Its ibnetdiscover file, with adapters that say nothing of their hosts."""
+    fabric = rail_fabric(2, hosts=3, rails=2, managers=1, sharp=True)
+    nameless = replace(fabric, adapters=dict.fromkeys(fabric.adapters, FACTORY))
+    file = tmp_path / "ibdiagnet2.ibnetdiscover"
+    file.write_text(ibnetdiscover_text(nameless))
+    code, _, err = run("import", str(file), "--to", "labels")
+    assert code == 2
+    assert "UnmappedAdapter" in err
+    names = tmp_path / "ibdiagnet2.node_name_map"
+    names.write_text("".join(f'0x{guid} "{title}"\n' for guid, title in fabric.adapters.items()))
+    words = ("import", str(file), "--to", "labels", "--name-map", str(names))
+    code, out, err = run(*words, "--hosts", "gpu-[001-002]-[01-03]")
+    assert code == 0, err
+    leaves = {one["name"]: one["labels"][LEAF] for one in yaml.safe_load(out)}
+    assert len(leaves) == 6
+    assert len({leaves[host] for host in leaves if "-001-" in host}) == 1
+    assert len(set(leaves.values())) == 2
+    assert "[NotInCluster]" in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("word", ["import", "lint"])
+def test_other_encodings_are_told_with_their_line(tmp_path: Path, encoding: str, word: str) -> None:
+    file = tmp_path / "topology.conf"
+    file.write_bytes((CONF + "# Zürich\n").encode(encoding))
+    more = ("--to", "slurm") if word == "import" else ()
+    code, out, err = run(word, str(file), *more)
+    assert (code, out) == (2, "")
+    assert f"topology.conf:{4 if encoding == 'latin-1' else 1}: file is" in err
+    assert "expected: UTF-8 text; " in err
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "topology.conf"
+    file.write_bytes(CONF.encode("utf-8-sig"))
+    assert run("import", str(file), "--to", "slurm") == (0, CONF, "")
+
+
+def test_changes_of_labels() -> None:
+    reading = Reading("x", ("spine", "leaf"), (), {"n1": {"leaf": "l1"}, "n2": {"leaf": "l 2"}, "n3": {}})
+    present = {"n1": {LEAF: "l0", SPINE: "s"}, "n2": {"own": "kept"}, "n4": {LEAF: "l1"}}
+    assert [(one.node, one.line()) for one in changes(reading, present)] == [
+        ("n1", f"  - {SPINE}=s"),
+        ("n1", f"  ~ {LEAF}=l0 -> l1"),
+        ("n2", f"  + {LEAF}={label_value('l 2')}"),
+    ]
+
+
+def test_old_topograph_models_and_machines_without_a_fabric(tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    blocks = [{"name": "b1", "type": "H100", "nodes": ["i1", "i2"]}, {"name": "b2", "nodes": ["i3"]}]
+    switches = [{"name": "s1", "switches": ["s2"]}, {"name": "s2", "capacity_blocks": ["b1"]}]
+    file.write_text(yaml.safe_dump({"topology": "tree", "switches": switches, "capacity_blocks": blocks}))
+    code, document = lint(str(file))
+    assert code == 0
+    assert [(one["name"], one["nodes"]) for one in document["levels"]] == [("spine", 2), ("leaf", 2)]
+    assert [(one["code"], one["names"]) for one in document["findings"]] == [("NoPlace", ["i3"])]

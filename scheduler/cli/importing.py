@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from scheduler.cli import applying
 from scheduler.cli.exits import BAD_INPUT, YES
 from scheduler.cli.output import clean, complain
-from scheduler.files import parse, texts
+from scheduler.fabrics import Known, hosts_of, name_map_of, read_files
+from scheduler.kube.client import NoAccess, Unclear, load_access
 from scheduler.model import InvalidField, InvalidInput
 from topology.formats import table
 from topology.formats.table import WRITERS
-from topology.merge import merge
-from topology.reading import ERROR, Finding, Reading
+from topology.reading import ERROR, Finding
 from topology.spec import InvalidTopology
 
 _NAMED = 8
@@ -41,15 +43,43 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _represent_text)
 
 
-def convert(files: Sequence[str], *, source: str | None, target: str, output: str | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of an import beside the formats.
+
+    `hosts` and `name_map` as given on the command line. With `apply` the labels
+    go to the cluster, once they were shown: with `yes` at once, with `force`
+    even if the source contradicts itself.
+    """
+
+    hosts: str | None = None
+    name_map: str | None = None
+    apply: bool = False
+    yes: bool = False
+    force: bool = False
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+def convert(
+    files: Sequence[str], *, source: str | None, target: str, output: str | None, ask: Ask = Ask()
+) -> int:
     """Read the files as one fabric and write it; findings go to standard error. The exit code."""
-    _check("--to", target, tuple(WRITERS))
+    check("--to", target, tuple(WRITERS))
+    check("--from", source, table.names())
+    if ask.apply and (target != "labels" or output is not None):
+        given = f"--to {target}" if target != "labels" else f"-o {output}"
+        raise InvalidInput(InvalidField("command line", "--apply", given, "--to labels, and no -o"))
     try:
-        reading, _ = read(files, source=source)
-        written = WRITERS[target](reading)
+        return _apply(files, source, ask) if ask.apply else _convert(files, source, target, output, ask)
     except InvalidTopology as error:
         complain(clean(str(error)))
         return BAD_INPUT
+
+
+def _convert(files: Sequence[str], source: str | None, target: str, output: str | None, ask: Ask) -> int:
+    reading, _ = read_files(files, source=source, known=_known(ask))
+    written = WRITERS[target](reading)
     findings = (*reading.findings, *written.findings)
     tell(findings)
     document = written.document
@@ -59,34 +89,42 @@ def convert(files: Sequence[str], *, source: str | None, target: str, output: st
     else:
         _save(content, output)
         print(f"{len(reading.nodes)} nodes written to {output} as {target}", file=sys.stderr)
-    return BAD_INPUT if any(one.severity == ERROR for one in findings) else YES
+    return BAD_INPUT if _contradicts(findings) else YES
 
 
-def read(files: Sequence[str], *, source: str | None = None) -> tuple[Reading, Sequence[object]]:
-    """Files of any formats as one reading, and the Kubernetes objects among them.
+def _apply(files: Sequence[str], source: str | None, ask: Ask) -> int:
+    """The labels on the cluster's nodes: shown, and written where that was agreed to."""
+    try:
+        access = load_access(kubeconfig=ask.kubeconfig, context=ask.context)
+        present = applying.cluster_labels(access)
+    except (NoAccess, Unclear) as error:
+        wanted = "a cluster that answers"
+        raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
+    reading, _ = read_files(files, source=source, known=_known(ask, nodes=present))
+    findings = (*reading.findings, *WRITERS["labels"](reading).findings)
+    tell(findings)
+    found = applying.changes(reading, present)
+    applying.show(found, reading, present)
+    wrong = _contradicts(findings)
+    if wrong and not ask.force:
+        complain("the source contradicts itself, so nothing is written; --force writes what is left of it")
+        return BAD_INPUT
+    if not ask.yes:
+        print("nothing is written; --yes writes this" if found else "nothing to write")
+        return BAD_INPUT if wrong else YES
+    code = applying.apply(found, access)
+    return code or (BAD_INPUT if wrong else YES)
 
-    What an earlier file says counts before a later one; objects of several
-    files are read together, and last, so that a Topology may stand in one file
-    and the nodes in another. Raises InvalidTopology and InvalidInput.
-    """
-    _check("--from", source, table.names())
-    readings: list[Reading] = []
-    objects: list[Any] = []
-    places: list[str] = []
-    for name, data in (one for file in files for one in texts(file)):
-        form = table.text_format(_decoded(name, data), stated=source)
-        if form is not None:
-            readings.append(form.read(_decoded(name, data), name=name))
-            continue
-        documents = [one for one in parse(name, data) if one is not None]
-        if documents and all(isinstance(one, Mapping) and "kind" in one for one in documents):
-            objects += documents
-            places.append(name)
-        else:
-            readings.append(table.read_documents(documents, name=name, stated=source))
-    if objects:
-        readings.append(table.read_documents(objects, name=" + ".join(places), stated=source))
-    return merge(readings), objects
+
+def _known(ask: Ask, *, nodes: Iterable[str] | None = None) -> Known:
+    hosts = frozenset(nodes) if nodes is not None else None
+    if ask.hosts is not None:
+        hosts = hosts_of(ask.hosts) if hosts is None else hosts & hosts_of(ask.hosts)
+    return Known(hosts, None if ask.name_map is None else name_map_of(ask.name_map))
+
+
+def _contradicts(findings: Iterable[Finding]) -> bool:
+    return any(one.severity == ERROR for one in findings)
 
 
 def tell(findings: Iterable[Finding]) -> None:
@@ -109,18 +147,9 @@ def dump(document: Any) -> str:
     return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000))
 
 
-def _check(option: str, value: str | None, known: Sequence[str]) -> None:
+def check(option: str, value: str | None, known: Sequence[str]) -> None:
     if value is not None and value not in known:
         raise InvalidInput(InvalidField("command line", option, value, f"one of {', '.join(known)}"))
-
-
-def _decoded(name: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        seen = data[error.start : error.start + 8].decode(errors="backslashreplace")
-        raise InvalidInput(InvalidField(f"{name}:{line}", "file", seen, "UTF-8 text")) from error
 
 
 def _save(content: str, output: str) -> None:

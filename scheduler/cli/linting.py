@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scheduler.cli import importing
 from scheduler.cli.exits import BAD_INPUT, YES
-from scheduler.cli.importing import line_of, read
+from scheduler.cli.importing import line_of
 from scheduler.cli.output import Format, clean, columns, complain, emit
 from scheduler.cli.sources import Reading as ClusterReading
 from scheduler.cli.sources import Source
 from scheduler.devices import is_gpu
+from scheduler.fabrics import read_files
 from scheduler.model import InvalidField, InvalidInput
+from topology.formats import table
 from topology.formats.labels import node_labels, of_labels
 from topology.formats.values import kind_of, name_of
 from topology.formats.values import objects as each_object
@@ -83,7 +86,8 @@ def document_of(report: Report, reading: Reading) -> dict[str, Any]:
 
 def _of_files(files: Sequence[str], form: str | None) -> tuple[Reading, Mapping[str, NodeFacts]]:
     """The fabric of the files, and what Node objects among them say beside it."""
-    reading, objects = read(files, source=form)
+    importing.check("--from", form, table.names())
+    reading, objects = read_files(files, source=form)
     nodes = node_labels(objects, [])
     capacity = {
         name_of(one, kind="Node"): _gpus(one) for one in each_object(objects) if kind_of(one)[2] == "Node"

@@ -189,15 +189,33 @@ def topology_import(
         str | None, typer.Option("--from", help="Format to read; told by the content otherwise.")
     ] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", help="Write to this file.")] = None,
+    hosts: Annotated[
+        str | None,
+        typer.Option(help="Only these hosts: a list such as n[001-120], or a file of names or Node objects."),
+    ] = None,
+    name_map: Annotated[
+        str | None, typer.Option(help="Node name map of InfiniBand tools: names for GUIDs.")
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Label the cluster's nodes: show the difference, see --yes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --apply: write it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --apply: even if the source contradicts itself.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Read a fabric from one format, or from several files that add up, and write it in another.
 
     What contradicts itself, and what the format written cannot hold, is told on standard error.
-    Exit code: 0 fine; 2 bad input, or a source that contradicts itself (what is left of it is written).
+    Exit code: 0 fine; 1 a node could not be labelled; 2 bad input, or a source that contradicts
+    itself (what is left of it is written, but not to the cluster).
     """
     from scheduler.cli import importing
 
-    sys.exit(importing.convert(files, source=source, target=to, output=output))
+    ask = importing.Ask(hosts, name_map, apply, yes, force, kubeconfig, context)
+    sys.exit(importing.convert(files, source=source, target=to, output=output, ask=ask))
 
 
 @topology_app.command("lint")

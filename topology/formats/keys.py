@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from topology.reading import NVLINK_SUB, OWN_PREFIX, invalid, tier_name
-from topology.sources import aws, coreweave, gcp, generic, nvlink, oci, topograph
+from topology.sources import aws, coreweave, crusoe, gcp, generic, nvlink, oci, topograph
 from topology.sources.family import Family
 from topology.spec import HOSTNAME, NODE, NVLINK
 
 _FAMILIES = (
     aws.FAMILY,
     coreweave.FAMILY,
+    crusoe.FAMILY,
     gcp.FAMILY,
     oci.FAMILY,
     topograph.NAMED,

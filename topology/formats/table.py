@@ -31,11 +31,19 @@ from topology.reading import Reading, invalid
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """A format that is parsed from text here."""
+    """A format that is parsed from text here.
+
+    `takes` names what its reader can use of the cluster's `hosts` and of `names` by GUID.
+    """
 
     name: str
     looks: Callable[[str], bool]
     read: Callable[..., Reading]
+    takes: tuple[str, ...] = ()
+
+    def given(self, hosts: frozenset[str] | None, names: Mapping[str, str] | None) -> dict[str, object]:
+        """The arguments of those that its reader takes."""
+        return {key: one for key, one in (("hosts", hosts), ("names", names)) if key in self.takes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,10 @@ def _read_single(documents: Sequence[object], *, name: str) -> Reading:
 TEXTS = (
     TextFormat("slurm", slurm.looks, slurm.read),
     TextFormat("graphml", graphml.looks, graphml.read),
-    TextFormat("ibnetdiscover", looks_like_ibnetdiscover, read_ibnetdiscover),
+    TextFormat("ibnetdiscover", looks_like_ibnetdiscover, read_ibnetdiscover, ("hosts", "names")),
     TextFormat("nvidia-smi", looks_like_nvidia_smi, read_nvidia_smi),
-    TextFormat("netq", looks_like_netq, read_netq),
-    TextFormat("ufm", looks_like_ufm, read_ufm),
+    TextFormat("netq", looks_like_netq, read_netq, ("hosts",)),
+    TextFormat("ufm", looks_like_ufm, read_ufm, ("hosts",)),
 )
 
 DOCUMENTS = (

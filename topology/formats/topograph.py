@@ -35,7 +35,9 @@ def _is_graph(document: Mapping[Any, Any]) -> bool:
 
 
 def _is_model(document: Mapping[Any, Any]) -> bool:
-    return "kind" not in document and isinstance(document.get("switches"), Mapping)
+    listed = document.get("switches")
+    old = isinstance(listed, list) and "capacity_blocks" in document
+    return "kind" not in document and (old or isinstance(listed, Mapping))
 
 
 def read_model(document: object, *, name: str = "model") -> Reading:
@@ -43,7 +45,7 @@ def read_model(document: object, *, name: str = "model") -> Reading:
 
     Leaf switches need no entry of their own. Raises InvalidSource.
     """
-    whole = values.mapping(document, where=name, field="file")
+    whole = _modern(values.mapping(document, where=name, field="file"), name)
     expander = Expander()
     listed = values.mapping(whole.get("switches"), where=name, field="switches")
     blocks = list(_blocks(whole, name, expander))
@@ -57,7 +59,7 @@ def read_model(document: object, *, name: str = "model") -> Reading:
     for switch, nodes, extra in blocks:
         for node in nodes:
             path = found.setdefault(node, {})
-            _link(path, extra, node, f"{name} block on {switch}", findings)
+            _link(path, extra, node, f"{name} block on {switch or 'no switch'}", findings)
     for node, extra in _old_nodes(whole, name):
         _link(found.setdefault(node, {}), extra, node, f"{name} nodes[{node}]", findings)
     _settle(listed, found, grown, name, findings)
@@ -66,10 +68,35 @@ def read_model(document: object, *, name: str = "model") -> Reading:
     return Reading(SOURCE, grown.levels, partitions, found, tuple(findings))
 
 
+def _modern(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A model of the first form, lists of switches and capacity blocks, in today's; others as they are."""
+    if not isinstance(whole.get("switches"), list):
+        return whole
+    switches: dict[str, Any] = {}
+    home: dict[str, str] = {}
+    for at, one in enumerate(values.items(whole.get("switches"), where=name, field="switches")):
+        where = f"{name} switches[{at}]"
+        entry = values.mapping(one, where=where, field="switch")
+        title = values.text(entry.get("name"), where=where, field="name")
+        if title in switches:
+            raise invalid(where, "name", title, "a name that no other switch has")
+        switches[title] = {"switches": entry.get("switches")}
+        for block in values.texts(entry.get("capacity_blocks"), where=where, field="capacity_blocks"):
+            home[block] = title
+    blocks = []
+    for at, one in enumerate(values.items(whole.get("capacity_blocks"), where=name, field="capacity_blocks")):
+        where = f"{name} capacity_blocks[{at}]"
+        entry = values.mapping(one, where=where, field="block")
+        title = values.text(entry.get("name"), where=where, field="name")
+        blocks.append({"switch": home.get(title), "nodes": entry.get("nodes")})
+    rest = {key: one for key, one in whole.items() if key not in ("switches", "capacity_blocks", "topology")}
+    return {**rest, "switches": switches, "blocks": blocks}
+
+
 def _blocks(
     whole: Mapping[str, Any], name: str, expander: Expander
 ) -> Iterator[tuple[str, tuple[str, ...], dict[str, str]]]:
-    """(switch, nodes, NVLink names) of each block."""
+    """(switch, nodes, NVLink names) of each block; machines without a fabric are on no switch, ""."""
     for at, one in enumerate(values.items(whole.get("blocks"), where=name, field="blocks")):
         where = f"{name} blocks[{at}]"
         block = values.mapping(one, where=where, field="block")
@@ -77,7 +104,8 @@ def _blocks(
             **values.labels(block.get("labels"), where=where, field="labels"),
             **values.labels(block.get("annotations"), where=where, field="annotations"),
         }
-        switch = values.text(block.get("switch"), where=where, field="switch")
+        stated = block.get("switch")
+        switch = "" if stated is None else values.text(stated, where=where, field="switch")
         yield switch, _hosts(block, where, expander), _linked(marks)
 
 
@@ -101,7 +129,8 @@ def _switches(
     """The switches of the map, then those that only children and blocks name."""
     nodes: dict[str, tuple[str, ...]] = defaultdict(tuple)
     for switch, below, _ in blocks:
-        nodes[switch] += below
+        if switch:
+            nodes[switch] += below
     implied = dict.fromkeys(nodes)
     for switch, one in listed.items():
         where = f"{name} switches[{switch}]"

@@ -123,7 +123,8 @@ def test_contradictions_are_findings(model: Any, code: str, names: tuple[str, ..
     "document",
     [
         None, [], "x", {}, {"switches": {}}, {"switches": []}, {"switches": {"a": 1}}, {"switches": {1: {}}},
-        {"switches": {}, "blocks": [{"nodes": ["n1"]}]}, {"switches": {}, "blocks": [block("l", "n[1-")]},
+        {"switches": {}, "blocks": [{"switch": "", "nodes": ["n1"]}]},
+        {"switches": {}, "blocks": [block("l", "n[1-")]},
         {"switches": {}, "blocks": [block("l", "n[1-99999999]")]}, {"instances": []}, {"instances": [{}]},
         {"instances": [{"id": "a", "network_layers": ["s"] * 17}]},
         {"instances": [{"id": "a", "network_layers": "leaf"}]},
