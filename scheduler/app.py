@@ -20,6 +20,7 @@ from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reflector import Reflector
 from scheduler.kube.reviews import Reviewer
 from scheduler.model import NodeName, PodKey
+from scheduler.placement import kernels
 from scheduler.ports import listening
 from scheduler.rpc import server as rpc
 from scheduler.service import Service
@@ -77,6 +78,8 @@ def _place(slot: Slot, plan: str) -> writes.Place:
 
 async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
+    fast = kernels.warm_up()  # before the first request, which must not wait for a compiler
+    log.info("placement by %s", "compiled loops" if fast else "array operations")
     service = Service(config)
     async with contextlib.AsyncExitStack() as open_ones:
         client = await open_ones.enter_async_context(ApiClient(access))

@@ -68,6 +68,7 @@ HOMES = {
         "scheduler.engine",
         "benchmarks",
     ),
+    "numba": ("scheduler.placement",),
     "ortools": ("scheduler.placement",),
     "kubernetes": ("scheduler.kube",),
     "msgspec": ("scheduler.kube", "scheduler.extender", "scheduler.files"),

@@ -53,6 +53,11 @@ class Costs:
     digits: tuple[tuple[str, int, int, int], ...]
     before_balance: int
 
+    @property
+    def leading(self) -> int:
+        """One unit of the most important term, as the first word counts it."""
+        return 1 << self.digits[0][2] if self.digits else 1
+
     def value(self, cost: Int64, name: str) -> int | None:
         """The digit of one term in a total (int64[words]); None when the term is not in it."""
         for term, word, shift, bits in self.digits:

@@ -67,6 +67,20 @@ class Folded:
 Table = Atoms | Folded | Shelf
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """The whole gang over tables of parts: `cost` int64[words], and the units that each part takes."""
+
+    cost: Int64
+    parts: tuple[tuple[Table, int], ...]
+
+    def assign(self, counts: Int64) -> None:
+        """Write the pods per node."""
+        for table, units in self.parts:
+            if units:
+                table.assign(units, counts)
+
+
 def atoms(nodes: Int64, sizes: Int64, price: Int64, *, limit: int, unit: int) -> Atoms:
     """The table over single nodes: `sizes` int64[nodes] in units, `price` int64[nodes, words].
 
@@ -109,13 +123,14 @@ def fold(children: list[Table], *, limit: int, unit: int, step: int, words: int)
     cost = np.zeros((1, words), dtype=np.int64)
     choices = []
     for child in children:
-        cost, choice = _min_plus(cost, child.cost, limit)
+        cost, choice = min_plus(cost, child.cost, limit)
         choices.append(choice)
     return Folded(cost[::step], unit, step, tuple(children), tuple(choices))
 
 
-def _min_plus(left: Int64, right: Int64, limit: int) -> tuple[Int64, Int64]:
-    """cost[k] = least left[k - j] + right[j], and the smallest such j, for k up to `limit`."""
+def min_plus(left: Int64, right: Int64, limit: int) -> tuple[Int64, Int64]:
+    """cost[k] = least left[k - j] + right[j], and the smallest such j, for k up to `limit`;
+    both int64[units + 1, words]."""
     total = min(limit, len(left) + len(right) - 2)
     if len(left) == 1:
         return right[: total + 1] + left, np.arange(total + 1)

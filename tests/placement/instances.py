@@ -204,3 +204,17 @@ def random_whole_nodes(rng: np.random.Generator) -> PlacementProblem:
     wishes = {"preferred": {"gang": str(rng.choice(["leaf", "rack"]))}} if rng.random() < 0.4 else {}
     required = {"tp": "rack"} if tp == 2 and rng.random() < 0.7 else {}
     return problem(nodes, pods=pods, gpus=2, tp=tp, required=required, **wishes)  # type: ignore[arg-type]
+
+
+def random_racks(rng: np.random.Generator) -> PlacementProblem:
+    """Whole nodes, racks of 1 to 3 under leaves, the rack preferred: the balance of racks decides."""
+    size = int(rng.integers(4, 9))
+    leaf = np.sort(rng.integers(0, 3, size))
+    rack = np.repeat(np.arange(size), rng.integers(1, 4, size))[:size]
+    leaf = leaf[np.searchsorted(rack, rack)]  # a rack lies in one leaf
+    free = np.where(rng.random(size) < 0.85, 2, rng.integers(0, 2, size))
+    nodes = cluster(free.tolist(), [2] * size, {"leaf": leaf.tolist(), "rack": rack.tolist()})
+    tp = int(rng.choice([0, 0, 0, 2]))
+    pods = int(rng.integers(2, 6)) if not tp else 4
+    required = {"tp": "rack"} if tp else {}
+    return problem(nodes, pods=pods, gpus=2, tp=tp, required=required, preferred={"gang": "rack"})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scheduler.placement import dp
+from scheduler.placement import build
 from scheduler.placement.check import violations
 from scheduler.placement.objective import evaluate
 from scheduler.placement.place import place
@@ -70,14 +70,14 @@ def test_any_order_of_terms_is_the_brute_force_optimum() -> None:
 
 def test_whole_nodes_are_the_brute_force_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     together, feasible = 0, 0
-    solve = dp._shelved
+    solve = build._shelved
 
     def counted(*args: Any) -> Any:
         nonlocal together
         together += 1
         return solve(*args)
 
-    monkeypatch.setattr(dp, "_shelved", counted)
+    monkeypatch.setattr(build, "_shelved", counted)
     for seed in range(INSTANCES):
         problem = random_whole_nodes(np.random.default_rng(seed))
         truth, answer = oracle.best(problem), place(problem)
