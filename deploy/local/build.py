@@ -40,6 +40,7 @@ class Program:
 
     `title` and `takes` are for people: what it is, and how long its first build lasts on two
     cores. `manifests`: files of its modules to keep next to the binary, as (module, pattern).
+    One that is not `linked` is only a list of modules whose manifests are wanted.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Program:
     takes: str
     ldflags: str = "-s -w"
     manifests: tuple[tuple[str, str], ...] = ()
+    linked: bool = True
 
     @property
     def source(self) -> Path:
@@ -88,7 +90,17 @@ KWOK = Program(
     ),
 )
 TOOLS = Program("tools", "the parsers of Helm and Prometheus", "about 2 minutes")
-PROGRAMS = (CONTROLPLANE, CONTROLLERS, KWOK, TOOLS)
+SCHEMAS = Program(
+    "schemas",
+    "the CRDs of Kubeflow v1.8.1 and Trainer v2.0.0",
+    "some seconds",
+    manifests=(
+        ("github.com/kubeflow/training-operator", "manifests/base/crds/kubeflow.org_*.yaml"),
+        ("github.com/kubeflow/trainer/v2", "manifests/base/crds/trainer.kubeflow.org_*.yaml"),
+    ),
+    linked=False,
+)
+PROGRAMS = (CONTROLPLANE, CONTROLLERS, KWOK, TOOLS, SCHEMAS)
 
 
 def binary_of(program: Program) -> Path:
@@ -109,8 +121,7 @@ def binary_of(program: Program) -> Path:
 
 def manifests_of(program: Program, module: str) -> list[Path]:
     """The files of one of its modules that are kept beside a program, building it first if no one has."""
-    folder = binary_of(program).parent / "manifests" / Path(module).name
-    return sorted(folder.iterdir())
+    return sorted(_manifests(binary_of(program).parent / "manifests", module).iterdir())
 
 
 def cache_folder() -> Path:
@@ -128,8 +139,8 @@ def _source_key(program: Program) -> str:
     for file in sorted([source / "go.mod", source / "go.sum", *source.glob("*.go")]):
         digest.update(f"{file.name}\0".encode())
         digest.update(file.read_bytes())
-    for module, pattern in program.manifests:
-        digest.update(f"{module}\0{pattern}\0".encode())
+    for module, pattern in program.manifests:  # also tells one layout of copies from an earlier one
+        digest.update(f"{_manifests(Path(), module)}\0{pattern}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -152,7 +163,10 @@ def _build(program: Program, *, go: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         result = Path(scratch) / program.name
         started = time.monotonic()
-        _compile(program, go=go, output=result)
+        if program.linked:
+            _compile(program, go=go, output=result)
+        else:
+            result.touch()
         _keep_manifests(program, go=go, folder=folder / "manifests")
         result.rename(folder / program.name)
     _say(f"built in {time.monotonic() - started:.0f} s: {folder / program.name}")
@@ -170,15 +184,26 @@ def _compile(program: Program, *, go: Path, output: Path) -> None:
 def _keep_manifests(program: Program, *, go: Path, folder: Path) -> None:
     """Copies, because Go's module cache may be emptied while our binary stays."""
     for module, pattern in program.manifests:
-        command = [str(go), "list", "-m", "-f", "{{.Dir}}", module]
-        found = subprocess.run(command, cwd=program.source, capture_output=True, text=True, check=False)
-        files = sorted(Path(found.stdout.strip()).glob(pattern)) if found.returncode == 0 else []
+        _go(go, "mod", "download", module, folder=program.source)
+        place = Path(_go(go, "list", "-m", "-f", "{{.Dir}}", module, folder=program.source).strip())
+        files = sorted(place.glob(pattern))
         if not files:
-            raise BuildError(f"{module} has no {pattern}: {found.stderr or found.stdout}")
-        target = folder / Path(module).name
+            raise BuildError(f"{module} has no {pattern} in {place}")
+        target = _manifests(folder, module)
         target.mkdir(parents=True, exist_ok=True)
         for file in files:
             (target / file.name).write_bytes(file.read_bytes())
+
+
+def _go(go: Path, *words: str, folder: Path) -> str:
+    done = subprocess.run([go, *words], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"go {' '.join(words)} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def _manifests(folder: Path, module: str) -> Path:
+    return folder / module.replace("/", "_")
 
 
 def _report_progress(output: Iterable[str]) -> list[str]:

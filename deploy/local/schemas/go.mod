@@ -1,0 +1,8 @@
+module lockstep/deploy/local/schemas
+
+go 1.26.0
+
+require (
+	github.com/kubeflow/trainer/v2 v2.0.0
+	github.com/kubeflow/training-operator v1.8.1
+)
