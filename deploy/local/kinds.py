@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deploy.local.api import Object, load_documents
 from deploy.local.build import SCHEMAS, manifests_of
 
@@ -12,16 +14,24 @@ def real_crds() -> list[Object]:
     return load_documents([one for file in files for one in load_documents(file)])
 
 
-def open_crd(*, group: str, version: str, kind: str, plural: str, namespaced: bool = True) -> Object:
-    """A CRD whose schema admits every object: for kinds whose controller is not available here."""
+def open_crd(
+    *, group: str, versions: Sequence[str], kind: str, plural: str, namespaced: bool = True
+) -> Object:
+    """A CRD whose schema admits every object: for kinds whose controller is not available here.
+
+    `versions`, the stored one first, are all the same.
+    """
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    served = {
-        "name": version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-        "subresources": {"status": {}},
-    }
+    served = [
+        {
+            "name": version,
+            "served": True,
+            "storage": version == versions[0],
+            "schema": {"openAPIV3Schema": schema},
+            "subresources": {"status": {}},
+        }
+        for version in versions
+    ]
     names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -35,6 +45,6 @@ def open_crd(*, group: str, version: str, kind: str, plural: str, namespaced: bo
             "group": group,
             "scope": "Namespaced" if namespaced else "Cluster",
             "names": names,
-            "versions": [served],
+            "versions": served,
         },
     }

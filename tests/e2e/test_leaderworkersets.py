@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from deploy.local.lab import PODS, Lab
 from tests.e2e.workloads import (
+    CLIQUE,
+    LWS,
     MERGE,
     domains,
     fill,
@@ -34,6 +36,19 @@ def test_a_group_that_no_domain_has_room_for_is_refused_whole(cluster: Lab) -> N
     cluster.eventually(lambda: len(pods(cluster)) == 5, what="five pods")
     cluster.eventually(lambda: states(cluster) == {"blocked"}, what="the refusal")
     assert not cluster.nodes_of(pods(cluster))
+
+
+EXCLUSIVE = {LWS + "exclusive-topology": CLIQUE}
+
+
+def test_exclusive_groups_get_a_domain_each_and_workers_that_come_later_find_their_room(cluster: Lab) -> None:
+    """The workers are made when the leader has its node, with its domain as their node selector."""
+    cluster.client.apply(lws("ex", size=4, replicas=3, annotations=EXCLUSIVE))
+    groups = [lws_pods("ex", size=4, group=group) for group in range(3)]
+    nodes = cluster.wait_bound(name for group in groups for name in group)
+    found = [set(domains(cluster, (nodes[pod] for pod in group))) for group in groups]
+    assert [len(one) for one in found] == [1, 1, 1]
+    assert len(set.union(*found)) == 3
 
 
 def test_sub_groups_are_each_in_one_domain(cluster: Lab) -> None:
