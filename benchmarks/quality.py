@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_MODEL = "tests/placement/test_model.py::"
 _TREE = "tests/placement/test_differential.py::"
 KINDS = {
     "one shape on a tree": _TREE + "test_the_answer_is_the_brute_force_optimum",
     "any order of terms": _TREE + "test_any_order_of_terms_is_the_brute_force_optimum",
     "whole nodes": _TREE + "test_whole_nodes_are_the_brute_force_optimum",
-    "everything else": "tests/placement/test_model.py::test_every_answer_is_the_brute_force_optimum",
+    "everything else": _MODEL + "test_every_answer_is_the_brute_force_optimum",
+    "pipelines that must hop": _MODEL + "test_pipelines_that_must_hop_are_the_brute_force_optimum",
+    "everything at once": _MODEL + "test_everything_at_once_is_the_brute_force_optimum",
 }
 
 

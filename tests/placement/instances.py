@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,3 +219,80 @@ def random_racks(rng: np.random.Generator) -> PlacementProblem:
     pods = int(rng.integers(2, 6)) if not tp else 4
     required = {"tp": "rack"} if tp else {}
     return problem(nodes, pods=pods, gpus=2, tp=tp, required=required, preferred={"gang": "rack"})
+
+
+def random_pipelines(rng: np.random.Generator) -> PlacementProblem:
+    """Replicas of pipelines of 2 to 4 stages over leaves of spines that are too small for all of them:
+    hops that cannot be avoided. Up to 5 nodes and 6 pods."""
+    size = int(rng.integers(3, 6))
+    leaf = np.sort(rng.integers(0, 4, size))
+    nodes = cluster(
+        rng.integers(0, 4, size).tolist(),
+        [4] * size,
+        {"spine": (leaf // int(rng.choice([2, 4]))).tolist(), "leaf": leaf.tolist()},
+    )
+    stages = int(rng.choice([2, 2, 3, 3, 4]))
+    tp = 2 if stages < 4 and rng.random() < 0.3 else 1
+    pods = stages * tp * int(rng.integers(1, max(6 // (stages * tp), 1) + 1))
+    required: dict[str, str] = (
+        {"tp": str(rng.choice(["leaf", "node"]))} if tp > 1 and rng.random() < 0.7 else {}
+    )
+    required |= {"gang": "spine"} if rng.random() < 0.15 else {}
+    required |= {"pp": "spine"} if rng.random() < 0.15 else {}
+    preferred = {str(rng.choice(["pp", "gang"])): "leaf"} if rng.random() < 0.3 else {}
+    return problem(nodes, pods=pods, required=required, preferred=preferred, tp=tp, stages=stages)
+
+
+def random_combined(rng: np.random.Generator) -> PlacementProblem:
+    """Everything at once: shapes that do not divide each other and may run on some nodes only, unequal
+    groups with wishes of their own, partitions that do not nest, pipelines, a member that runs. Up to
+    5 nodes and 5 pods."""
+    size = int(rng.integers(3, 6))
+    levels = {name: rng.integers(0, 3, size).tolist() for name in ("leaf", "rack", "nvlink")}
+    total = np.stack([rng.choice([4, 6, 8], size), rng.choice([6, 8], size)])
+    free = np.where(rng.random(size) < 0.6, total, np.minimum(rng.integers(0, 9, (2, size)), total))
+    nodes = replace(
+        cluster([1] * size, [1] * size, levels),
+        resources=("gpu", "cpu"),
+        free=frozen(free, np.int64),
+        total=frozen(total, np.int64),
+        usable=rng.random(size) < 0.95,
+    )
+    sizes = [int(one) for one in rng.integers(1, 4, int(rng.integers(1, 4)))]
+    while sum(sizes) > 5:
+        sizes.pop()
+    pods = sum(sizes)
+    group = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
+    stages = 2 if pods % 2 == 0 and rng.random() < 0.5 else 0
+    blocks = {"gang": np.zeros(pods, dtype=np.int32), "group": group}
+    blocks |= {"pp": np.arange(pods, dtype=np.int32) // 2} if stages else {}
+    rules = []
+    for scope, block_of in blocks.items():
+        for role in range(len(sizes)) if scope == "group" and rng.random() < 0.5 else (-1,):
+            inside = (group == role) | (role < 0)
+            wishes = [level for level in ("leaf", "rack", "nvlink", "node") if rng.random() < 0.18]
+            cut = int(rng.integers(0, len(wishes) + 1)) if scope != "gang" else 0
+            preferred = tuple(level for level in wishes[cut:] if level != "node")
+            ids = dense(np.where(inside, block_of, -1))
+            rules.append(ScopeRule(scope, scope, ids, tuple(wishes[:cut]), preferred))  # type: ignore[arg-type]
+    kinds = int(rng.integers(1, 4))
+    masks = [nodes.usable & (rng.random(size) < 0.85) for _ in range(kinds)]
+    rank, none = np.arange(pods, dtype=np.int32), np.full(pods, -1, dtype=np.int32)
+    fixed = none.copy()
+    if rng.random() < 0.3:
+        fixed[int(rng.integers(0, pods))] = int(rng.integers(0, size))
+    return PlacementProblem(
+        gang="default/g",
+        cluster=nodes,
+        shapes=tuple(
+            ShapeDemand(frozen([int(rng.choice([0, 2, 3, 4])), int(rng.choice([1, 2, 3]))], np.int64), m, m)  # type: ignore[arg-type]
+            for m in masks
+        ),
+        shape_of=rng.integers(0, kinds, pods).astype(np.int32),
+        rules=tuple(rules),
+        stage_of=rank % 2 if stages else none,
+        replica_of=rank // 2 if stages else none,
+        fixed=fixed,
+        primary=0,
+        terms=terms_of(tuple(levels), tuple(rules), pipeline=stages > 1),
+    )

@@ -14,7 +14,14 @@ from scheduler.placement.objective import evaluate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from tests.placement import oracle
-from tests.placement.instances import cluster, problem, random_general_problem, random_problem
+from tests.placement.instances import (
+    cluster,
+    problem,
+    random_combined,
+    random_general_problem,
+    random_pipelines,
+    random_problem,
+)
 
 INSTANCES = int(os.environ.get("LOCKSTEP_INSTANCES", "400"))
 
@@ -30,6 +37,22 @@ def test_every_answer_is_the_brute_force_optimum() -> None:
     print(f"{feasible} feasible, {infeasible} infeasible")
     assert feasible > INSTANCES // 3, "too few feasible instances to mean anything"
     assert infeasible > INSTANCES // 20, "too few infeasible instances to mean anything"
+
+
+def test_pipelines_that_must_hop_are_the_brute_force_optimum() -> None:
+    found = [_as_brute_force(random_pipelines(np.random.default_rng(s)), s) for s in range(INSTANCES)]
+    print(f"{sum(found)} feasible, {len(found) - sum(found)} infeasible")
+    assert INSTANCES // 3 < sum(found) < INSTANCES - INSTANCES // 20
+
+
+def test_everything_at_once_is_the_brute_force_optimum() -> None:
+    found = [_as_brute_force(random_combined(np.random.default_rng(s)), s) for s in range(INSTANCES)]
+    print(f"{sum(found)} feasible, {len(found) - sum(found)} infeasible")
+    assert INSTANCES // 3 < sum(found) < INSTANCES - INSTANCES // 20
+
+
+def _as_brute_force(problem: PlacementProblem, seed: int) -> bool:
+    return _right(problem, oracle.best(problem), place(problem), seed)
 
 
 def test_the_model_agrees_where_a_tree_would_do() -> None:
