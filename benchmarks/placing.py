@@ -57,6 +57,7 @@ def _hgx(nodes: int, pods: int, seed: int) -> PlacementProblem:
 def figures(*, runs: int, tell: Tell) -> list[Callable[[], Figure]]:
     """Every measurement, to be made one after another."""
     single = [partial(_single, name, make, target, runs, tell) for name, make, target in _SINGLE]
+    single += [partial(_hops, leaves, stages, runs, tell) for leaves, stages in ((256, 4), (256, 8))]
     return [*single, partial(_explained, runs, tell), partial(_batch, tell), partial(_moves, tell)]
 
 
@@ -70,6 +71,26 @@ def _single(name: str, make: Make, target: float, runs: int, tell: Tell) -> Figu
             times.append(elapsed)
             proven += answer.proof in ("optimal", "proven")
     return _figure(f"place(): {name}, p50", times, target, f"{proven} of {len(times)} answers proven", tell)
+
+
+def _hops(leaves: int, stages: int, runs: int, tell: Tell) -> Figure:
+    """Replicas for six in ten of the free nodes, over leaves and spines, and how often the least is proven."""
+    times, proven, needed = [], 0, 0
+    for seed in range(SEEDS):
+        one = instances.pipelines(leaves, 1, stages, seed)
+        free = int(np.count_nonzero(one.cluster.free[0] >= 8))
+        problem = instances.pipelines(leaves, free * 6 // 10 // stages, stages, seed)
+        place(problem)
+        for _ in range(runs):
+            elapsed, answer = _timed(lambda problem=problem: place(_fresh(problem)))  # type: ignore[misc]
+            times.append(elapsed)
+            if isinstance(answer, Assignment):
+                hops = [term for term in answer.terms if term.term.startswith("pipeline_hops_")]
+                proven += all(term.value == term.bound for term in hops)
+                needed += any(term.value for term in hops)
+    detail = f"hops proven least in {proven} of {len(times)} answers, needed at all in {needed}"
+    name = f"place(): D x P hop optimum, {leaves} leaves in spines of 16, {stages} stages, p50"
+    return _figure(name, times, 50, detail, tell)
 
 
 def _explained(runs: int, tell: Tell) -> Figure:

@@ -14,6 +14,7 @@ from scheduler.placement.costs import TreeTerm, in_tables, tree_terms
 from scheduler.placement.lay import lay
 from scheduler.placement.narrow import narrowed
 from scheduler.placement.objective import evaluate, with_bounds
+from scheduler.placement.pipelines import chained
 from scheduler.placement.problem import (
     NODE,
     Assignment,
@@ -45,10 +46,36 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
     terms = tree_terms(problem, form) if form is not None else ()
     if form is None or not in_tables(terms):
         return _by_model(problem, limits)
+    hopping = chained(problem, form, limits) if dp.fits(form, problem.pods) else None
+    if hopping is not None and hopping.proof == "optimal":
+        return replace(hopping, levels=_levels(problem, form, hopping.nodes))
     answer = _on_tree(problem, form, terms)
+    if hopping is not None and isinstance(answer, Assignment):
+        return _hopping(problem, form, (hopping, answer), limits)
     if isinstance(answer, Rejection) or answer.proof == "optimal" or limits.refine_s <= 0:
         return answer
     return _better(answer, _by_model(problem, replace(limits, deterministic_s=limits.refine_s)))
+
+
+MOST_MODELLED = 3_000
+"""Pods times nodes up to which pipelines that hop are also modelled one by one, for the terms behind."""
+
+
+def _hopping(
+    problem: PlacementProblem, form: TreeForm, answers: tuple[Assignment, Assignment], limits: Limits
+) -> Assignment:
+    """The better of the chained pipelines and the tree's, with what is proven of the hops; of small gangs
+    the integer model's, where that is better or proven."""
+    chains, tree = answers
+    if tree.proof == "optimal":
+        return tree
+    best = _better(chains, tree)
+    hops = {term.term: term.bound if term.term.startswith("pipeline_hops") else 0 for term in chains.terms}
+    terms = with_bounds(problem.terms, tuple(term.value for term in best.terms), hops)
+    best = replace(best, terms=terms, levels=_levels(problem, form, best.nodes))
+    if problem.pods * int(np.count_nonzero(form.room)) > MOST_MODELLED or limits.refine_s <= 0:
+        return best
+    return _better(best, _by_model(problem, replace(limits, deterministic_s=limits.refine_s)))
 
 
 def _by_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
