@@ -74,7 +74,7 @@ def _single(name: str, make: Make, target: float, runs: int, tell: Tell) -> Figu
 
 
 def _hops(leaves: int, stages: int, runs: int, tell: Tell) -> Figure:
-    """Replicas for six in ten of the free nodes, over leaves and spines, and how often the least is proven."""
+    """Replicas for six in ten of the free nodes, over leaves and spines; how often the least is proven."""
     times, proven, needed = [], 0, 0
     for seed in range(SEEDS):
         one = instances.pipelines(leaves, 1, stages, seed)
