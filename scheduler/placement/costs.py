@@ -157,8 +157,10 @@ def _hops(problem: PlacementProblem, form: TreeForm, name: str, level: int) -> T
 def _charge(problem: PlacementProblem, form: TreeForm, name: str, what: str, level: str) -> TreeTerm:
     free, wholly_free = domain_capacity(problem.cluster, level, problem.primary)
     position = form.position(level)
-    own = problem.cluster.domain_of(level)[form.levels[position].first]
-    charge = wholly_free[own].astype(np.int64) if what == "broken" else free[own]
+    charge = wholly_free.astype(np.int64) if what == "broken" else free
+    own = form.levels[position]
+    if level != NODE or own.domains != len(own.domain_of):
+        charge = charge[problem.cluster.domain_of(level)[own.first]]
     return TreeTerm(name, "charge", position, charge=charge)
 
 

@@ -19,7 +19,7 @@ from scheduler.placement.bounds import bounds_of
 from scheduler.placement.build import Scene, solve_within
 from scheduler.placement.costs import TreeTerm, pack
 from scheduler.placement.problem import Int64, PlacementProblem
-from scheduler.placement.prune import Candidates, ancestors, candidates
+from scheduler.placement.prune import Candidates, ancestors, candidates, members
 from scheduler.placement.tables import fingerprint
 from scheduler.placement.tree import TreeForm
 
@@ -74,7 +74,10 @@ def _scene(form: TreeForm, terms: tuple[TreeTerm, ...], found: Candidates, pods:
         if level <= found.level:
             used.append(np.unique(ancestors(form, found.level, level)[found.domains]))
             continue
-        alive = (capacity > 0) & np.isin(ancestors(form, level, found.level), found.domains)
+        alive = capacity > 0
+        if found.level >= 0:
+            domains = form.levels[found.level].domains
+            alive &= members(ancestors(form, level, found.level), found.domains, domains)
         for above in range(max(found.level, 0), level + 1):
             gone = found.dropped[above]
             if gone is not None:

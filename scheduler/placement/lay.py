@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 
 from scheduler.placement.problem import Int32, Int64, PlacementProblem
 from scheduler.placement.tree import TreeForm
-
-Path = tuple[int, ...]
 
 
 def lay(problem: PlacementProblem, form: TreeForm, counts: Int64) -> Int32:
@@ -39,26 +35,36 @@ def _rank_order(problem: PlacementProblem) -> Int64:
 
 
 def _bundled(slots: Int64, form: TreeForm, sizes: list[int]) -> Int64:
-    paths = np.column_stack([level.domain_of[slots] for level in form.levels]).tolist()
-    bundles = [(tuple(path), [index]) for index, path in enumerate(paths)]
-    done = 1
+    paths = np.column_stack([level.domain_of[slots] for level in form.levels])
+    members, done = np.arange(len(slots))[:, None], 1
     for size in sizes:
-        bundles = _bundle(bundles, size // done, len(form.levels))
+        paths, members = _bundle(paths, members, size // done)
         done = size
-    return slots[[index for _, members in bundles for index in members]]
+    return slots[members.ravel()]
 
 
-def _bundle(items: list[tuple[Path, list[int]]], size: int, depth: int) -> list[tuple[Path, list[int]]]:
-    """Bundles of `size` items, each inside the smallest domain that still has so many left."""
-    bundles: list[tuple[Path, list[int]]] = []
-    for length in range(depth, -1, -1):
-        left: list[tuple[Path, list[int]]] = []
-        for _, group in groupby(items, key=lambda item: item[0][:length]):
-            members = list(group)
-            whole = len(members) // size * size
-            for start in range(0, whole, size):
-                part = members[start : start + size]
-                bundles.append((part[0][0][:length], [index for _, inner in part for index in inner]))
-            left += members[whole:]
-        items = left
-    return sorted(bundles, key=lambda bundle: bundle[1][0])
+def _bundle(paths: Int32, members: Int64, size: int) -> tuple[Int32, Int64]:
+    """Bundles of `size` items, each inside the smallest domain that still has so many left.
+
+    `paths`: int32[items, levels], the domains that an item lies in, -1 where it spans several;
+    `members`: int64[items, slots]; the same of the bundles, in order of their first slot.
+    """
+    if size == 1:
+        return paths, members
+    made: list[tuple[Int32, Int64]] = []
+    for length in range(paths.shape[1], -1, -1):
+        if not len(paths):
+            break
+        changes = (paths[1:, :length] != paths[:-1, :length]).any(axis=1)
+        starts = np.flatnonzero(np.concatenate(([True], changes)))
+        counts = np.diff(np.append(starts, len(paths)))
+        at = np.arange(len(paths)) - np.repeat(starts, counts)
+        whole = at < np.repeat(counts // size * size, counts)
+        if whole.any():
+            first = paths[whole][::size].copy()
+            first[:, length:] = -1
+            made.append((first, members[whole].reshape(len(first), -1)))
+        paths, members = paths[~whole], members[~whole]
+    paths, members = (np.concatenate(parts) for parts in zip(*made, strict=True))
+    order = np.argsort(members[:, 0])
+    return paths[order], members[order]

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduler.placement.problem import (
     NODE,
@@ -24,9 +23,10 @@ from scheduler.placement.problem import (
     ScopeRule,
     TermValue,
     asked,
+    runs,
+    summed,
 )
-
-Float64 = NDArray[np.float64]
+from topology.model import Partition
 
 
 def terms_of(levels: tuple[str, ...], rules: tuple[ScopeRule, ...], *, pipeline: bool) -> tuple[str, ...]:
@@ -105,31 +105,41 @@ def domain_capacity(cluster: Cluster, level: str, primary: int) -> tuple[Int64, 
     (int64[domains]), and whether nothing there uses any (bool[domains])."""
     free, total, busy = _per_node(cluster, primary)
     if level == NODE:
-        return free.astype(np.int64), (busy == 0) & (total > 0)
-    domain_of = cluster.domain_of(level)
-    count = int(domain_of.max(initial=-1)) + 1
-    sums = [np.bincount(domain_of, weights=values, minlength=count) for values in (free, total, busy)]
-    return sums[0].astype(np.int64), (sums[2] == 0) & (sums[1] > 0)
+        return free, (busy == 0) & (total > 0)
+    owners = _owners(next(part for part in cluster.partitions if part.name == level))
+    sums = [summed(values, *owners) for values in (free, total, busy)]
+    return sums[0], (sums[2] == 0) & (sums[1] > 0)
+
+
+@lru_cache(maxsize=64)  # partitions are as lasting as the fabric
+def _owners(part: Partition) -> tuple[Int32, Int64 | None, int]:
+    return part.domain_of, runs(part.domain_of), int(part.domain_of.max(initial=-1)) + 1
 
 
 @lru_cache(maxsize=8)
-def _per_node(cluster: Cluster, primary: int) -> tuple[Float64, Float64, Float64]:
-    """Free and total on usable nodes, busy anywhere: float64[nodes], whose sums are exact up to 2^53."""
+def _per_node(cluster: Cluster, primary: int) -> tuple[Int64, Int64, Int64]:
+    """Free and total on usable nodes, busy anywhere: int64[nodes]."""
     free, total = cluster.free[primary], cluster.total[primary]
     return (
-        np.where(cluster.usable, np.maximum(free, 0), 0).astype(np.float64),
-        np.where(cluster.usable, total, 0).astype(np.float64),
-        np.maximum(total - free, 0).astype(np.float64),
+        np.maximum(free, 0) * cluster.usable,
+        total * cluster.usable,
+        np.maximum(total - free, 0),
     )
 
 
 def _value(problem: PlacementProblem, nodes: Int32, term: str) -> int:
     if term[:1].isdigit():
         return sum(weight * _value(problem, nodes, part) for weight, part in parts_of(term))
+    function, words = _meant(term)
+    return function(problem, nodes, *words)
+
+
+@lru_cache(maxsize=256)
+def _meant(term: str) -> tuple[Callable[..., int], tuple[str, ...]]:
     for pattern, function in _FUNCTIONS:
         match = re.fullmatch(pattern, term)
         if match:
-            return function(problem, nodes, *match.groups())
+            return function, match.groups()
     raise ValueError(f"unknown objective term {term!r}")
 
 
@@ -201,7 +211,14 @@ def _spread(problem: PlacementProblem, nodes: Int32, rule: ScopeRule, level: str
 
 
 def _used(problem: PlacementProblem, nodes: Int32, level: str) -> Int64:
-    return np.unique(problem.cluster.domain_of(level)[nodes]).astype(np.int64)
+    return _each_once(problem.cluster.domain_of(level)[nodes])
+
+
+def _each_once(domains: Int32) -> Int64:
+    """The different domains, in order."""
+    if len(domains) < 256:  # faster than an array over all domains
+        return np.unique(domains).astype(np.int64)
+    return np.flatnonzero(np.bincount(domains))
 
 
 def _domains(problem: PlacementProblem, nodes: Int32, level: str) -> int:
@@ -210,7 +227,7 @@ def _domains(problem: PlacementProblem, nodes: Int32, level: str) -> int:
 
 def _new(problem: PlacementProblem, nodes: Int32, level: str) -> Int64:
     """Domains that receive a pod now, as opposed to members that already run."""
-    return np.unique(problem.cluster.domain_of(level)[nodes[problem.fixed < 0]]).astype(np.int64)
+    return _each_once(problem.cluster.domain_of(level)[nodes[problem.fixed < 0]])
 
 
 def _broken(problem: PlacementProblem, nodes: Int32, level: str) -> int:

@@ -19,6 +19,7 @@ from scheduler.placement.problem import (
     NODE,
     Assignment,
     Int32,
+    Int64,
     Limits,
     PlacementProblem,
     Rejection,
@@ -43,6 +44,8 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
     if single is not None:
         return single
     form = tree_form(problem)
+    if form is not None and not dp.fits(form, problem.pods):
+        return refuse(problem, form)
     terms = tree_terms(problem, form) if form is not None else ()
     if form is None or not in_tables(terms):
         return _by_model(problem, limits)
@@ -110,15 +113,14 @@ def _on_tree(
 def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tuple[str, int, int], ...]:
     found = []
     for level in problem.cluster.levels:
-        used = int(np.unique(problem.cluster.domain_of(level)[nodes]).size)
+        used = int(np.count_nonzero(np.bincount(problem.cluster.domain_of(level)[nodes])))
         found.append((level, used, used if used == 1 else _least(problem, form, level, used)))
     return tuple(found)
 
 
 def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> int:
     """The fewest domains of a level that could hold the gang, other terms aside; `used` is one answer."""
-    largest = np.sort(form.capacity[form.position(level)])[::-1]
-    if int(np.searchsorted(np.cumsum(largest), problem.pods)) + 1 == used:
+    if _largest(form.capacity[form.position(level)], problem.pods) == used:
         return used
     simple = fewest(form, form.position(level), problem.pods)
     if simple is not None:
@@ -128,3 +130,13 @@ def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> 
     solution = dp.solve(alone, form, tree_terms(alone, form))
     assert solution is not None
     return solution.bounds[name]
+
+
+def _largest(capacity: Int64, pods: int) -> int:
+    """How many of the largest domains hold so many pods together, wherever they are."""
+    sizes = np.bincount(np.minimum(capacity, pods))
+    held = np.cumsum((sizes * np.arange(len(sizes)))[::-1])
+    at = int(np.searchsorted(held, pods))
+    size = len(sizes) - 1 - at
+    before = int(held[at - 1]) if at else 0
+    return int(sizes[::-1][:at].sum()) + -(-(pods - before) // size)

@@ -11,13 +11,14 @@ program decides the rest exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from scheduler.placement.costs import TreeTerm
 from scheduler.placement.problem import Bool, Int64
 from scheduler.placement.staircase import useless
-from scheduler.placement.tree import TreeForm, parents
+from scheduler.placement.tree import TreeForm, TreeLevel, parents
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,11 +112,28 @@ def fewest(form: TreeForm, level: int, pods: int) -> int | None:
 
 def ancestors(form: TreeForm, level: int, coarse: int) -> Int64:
     """int64[domains of level]: the domain of a coarser level that each lies in; level -1 is the cluster."""
-    if coarse < 0:
-        return np.zeros(form.levels[level].domains if level >= 0 else 1, dtype=np.int64)
-    if level == coarse:
-        return np.arange(form.levels[level].domains)
-    return parents(form.levels[level], form.levels[coarse]).astype(np.int64)
+    return _ancestors(
+        form.levels[level] if level >= 0 else None, form.levels[coarse] if coarse >= 0 else None
+    )
+
+
+@lru_cache(maxsize=128)  # levels are as lasting as the fabric
+def _ancestors(level: TreeLevel | None, coarse: TreeLevel | None) -> Int64:
+    if level is None or coarse is None:
+        found = np.zeros(1 if level is None else level.domains, dtype=np.int64)
+    elif level is coarse:
+        found = np.arange(level.domains)
+    else:
+        found = parents(level, coarse).astype(np.int64)
+    found.setflags(write=False)
+    return found
+
+
+def members(ids: Int64, chosen: Int64, count: int) -> Bool:
+    """bool[ids]: which ids are among the chosen ones; all below `count`."""
+    there = np.zeros(count, dtype=np.bool_)
+    there[chosen] = True
+    return np.asarray(there[ids])
 
 
 def _fewest(capacity: Int64, parent: Int64, chosen: Int64, pods: int) -> tuple[Int64, Bool, int]:
@@ -124,7 +142,7 @@ def _fewest(capacity: Int64, parent: Int64, chosen: Int64, pods: int) -> tuple[I
     With m children needed at least, one of capacity q is of use only if the m - 1
     largest and itself still hold the gang.
     """
-    inside = np.flatnonzero(np.isin(parent, chosen) & (capacity > 0))
+    inside = np.flatnonzero(members(parent, chosen, int(parent.max(initial=0)) + 1) & (capacity > 0))
     order = inside[np.lexsort((-capacity[inside], parent[inside]))]
     owner = parent[order]
     starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])

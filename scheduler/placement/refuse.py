@@ -6,8 +6,8 @@ import numpy as np
 
 from scheduler.model import Code
 from scheduler.placement.dp import fits
-from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked
-from scheduler.placement.tree import TreeForm, tree_form
+from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked, summed
+from scheduler.placement.tree import TreeForm, owners, tree_form
 
 SCOPE_WORDS = {
     "gang": "the gang",
@@ -47,10 +47,9 @@ def _best(form: TreeForm, scope: str, size: int, bound: int) -> int:
     if bound == len(form.levels) - 1:
         return int(form.room.max(initial=0))
     below = form.levels[bound + 1]
-    parent = form.levels[bound].domain_of[below.first]
     unit = form.step[bound + 1]
     loose = form.capacity[bound + 1] if unit < size else form.room_at(bound + 1)
-    total = np.bincount(parent, weights=loose, minlength=form.levels[bound].domains)
+    total = summed(loose, *owners(below, form.levels[bound]))
     return int(total.max(initial=0)) // step * step
 
 

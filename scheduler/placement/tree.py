@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from scheduler.placement.problem import NODE, Int32, Int64, PlacementProblem, ScopeRule, slots
+from scheduler.placement.problem import NODE, Int32, Int64, PlacementProblem, ScopeRule, runs, slots, summed
 from topology.model import Partition
 
 
@@ -49,6 +49,8 @@ class TreeForm:
     def room_at(self, level: int) -> Int64:
         """int64[domains]: pods that each domain of a level could hold, blocks aside."""
         own = self.levels[level].domain_of
+        if self.levels[level].domains == len(own):
+            return self.room
         inside = own >= 0
         return np.bincount(
             own[inside], weights=self.room[inside], minlength=self.levels[level].domains
@@ -63,7 +65,8 @@ def tree_form(problem: PlacementProblem, *, ever: bool = False) -> TreeForm | No
     """The problem as a tree, or None when it is not one: several shapes, members that
     already run, blocks of unequal size, or levels that do not nest. With `ever`, on the
     nodes as they would be with nothing running on them."""
-    if len(np.unique(problem.shape_of)) != 1 or (problem.fixed >= 0).any():
+    shapes = problem.shape_of
+    if not len(shapes) or (shapes != shapes[0]).any() or (problem.fixed >= 0).any():
         return None
     sizes = _block_sizes(problem)
     if sizes is None:
@@ -159,15 +162,27 @@ def _steps(blocks: dict[str, tuple[int, int]], pods: int, levels: int) -> tuple[
 
 def _capacities(levels: tuple[TreeLevel, ...], step: tuple[int, ...], room: Int64) -> tuple[Int64, ...]:
     """Pods per domain, from the nodes up: sums of the children, whole blocks only."""
-    capacity = [room[levels[-1].first] // step[-1] * step[-1]]
+    capacity = [_whole(room if levels[-1].domains == len(room) else room[levels[-1].first], step[-1])]
     below = levels[-1]
     for level, size in zip(reversed(levels[:-1]), reversed(step[:-1]), strict=True):
-        total = np.bincount(parents(below, level), weights=capacity[0], minlength=level.domains)
-        capacity.insert(0, total.astype(np.int64) // size * size)
+        capacity.insert(0, _whole(summed(capacity[0], *owners(below, level)), size))
         below = level
     return tuple(capacity)
 
 
+def _whole(pods: Int64, size: int) -> Int64:
+    return pods if size == 1 else pods // size * size
+
+
+@lru_cache(maxsize=128)  # levels are as lasting as the fabric
 def parents(fine: TreeLevel, coarse: TreeLevel) -> Int32:
     """int32[fine domains]: the coarse domain that each fine domain lies in."""
-    return coarse.domain_of[fine.first]
+    found = coarse.domain_of[fine.first]
+    found.setflags(write=False)
+    return found
+
+
+@lru_cache(maxsize=128)
+def owners(fine: TreeLevel, coarse: TreeLevel) -> tuple[Int32, Int64 | None, int]:
+    """How `problem.summed` adds up what fine domains have over the coarse ones."""
+    return parents(fine, coarse), runs(parents(fine, coarse)), coarse.domains
