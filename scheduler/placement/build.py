@@ -36,17 +36,21 @@ class Scene:
 def solve_within(scene: Scene, level: int, options: Int64) -> Whole | None:
     """The least cost of the whole gang inside one domain of a level, whichever of the options; of equal
     ones the first. None when none holds it under the scene's window and ceiling."""
-    last = len(scene.form.levels) - 1
-    if level == last - 2 and level >= 0:
-        nodes = _nodes(scene, level, options)
-        if _alike(scene, level, nodes):
-            return _shelf_within(scene, level, nodes)
+    if solved_together(scene, level, options):
+        return _shelf_within(scene, level, _nodes(scene, level, options))
     best: Whole | None = None
     for domain in options.tolist():
         one = _solve_one(scene, level, int(domain))
         if one is not None and (best is None or tuple(one.cost) < tuple(best.cost)):
             best = one
     return best
+
+
+def solved_together(scene: Scene, level: int, options: Int64) -> bool:
+    """Whether all options are shelves, whose tables are made at once."""
+    if level < 0 or level != len(scene.form.levels) - 3:
+        return False
+    return _alike(scene, level, _nodes(scene, level, options))
 
 
 def _nodes(scene: Scene, level: int, options: Int64) -> Int64:
@@ -144,13 +148,11 @@ def _build(scene: Scene, level: int, nodes: Int64) -> Table:
 
 def on_shelves(scene: Scene, level: int, options: Int64) -> bool:
     """Whether the tables under these domains are shelves whose costs tell only which racks are used."""
-    last = len(scene.form.levels) - 1
     if any(scene.costs.split) or any(scene.costs.pairs):
         return False
-    nodes = _nodes(scene, level, options)
-    if level == last - 2 and level >= 0:
-        return _alike(scene, level, nodes)
-    return len(options) == 1 and _on_shelves(scene, level + 1, nodes)
+    if solved_together(scene, level, options):
+        return True
+    return len(options) == 1 and _on_shelves(scene, level + 1, _nodes(scene, level, options))
 
 
 def _on_shelves(scene: Scene, level: int, nodes: Int64) -> bool:

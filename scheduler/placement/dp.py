@@ -16,7 +16,7 @@ import numpy as np
 
 from scheduler.placement.balance import balanced
 from scheduler.placement.bounds import bounds_of
-from scheduler.placement.build import Scene, solve_within
+from scheduler.placement.build import Scene, solve_within, solved_together
 from scheduler.placement.costs import TreeTerm, pack
 from scheduler.placement.problem import Int64, PlacementProblem
 from scheduler.placement.prune import Candidates, ancestors, candidates, members
@@ -40,7 +40,7 @@ def solve(problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]
         return None
     found = candidates(form, terms, pods)
     scene = _scene(form, terms, found, pods)
-    options = _distinct(scene, found)
+    options = found.domains if solved_together(scene, found.level, found.domains) else _distinct(scene, found)
     whole = solve_within(scene, found.level, options)
     assert whole is not None, "capacity is exact, so one of the candidates holds the gang"
     balance = next((term for term in terms if term.kind == "balance" and term.level > found.level), None)

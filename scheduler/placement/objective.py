@@ -23,9 +23,8 @@ from scheduler.placement.problem import (
     ScopeRule,
     TermValue,
     asked,
-    runs,
-    summed,
 )
+from scheduler.placement.runs import runs, summed
 from topology.model import Partition
 
 

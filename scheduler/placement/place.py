@@ -120,7 +120,8 @@ def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tu
 
 def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> int:
     """The fewest domains of a level that could hold the gang, other terms aside; `used` is one answer."""
-    if _largest(form.capacity[form.position(level)], problem.pods) == used:
+    capacity = form.capacity[form.position(level)]
+    if -(-problem.pods // int(capacity.max())) == used or largest(capacity, problem.pods) == used:
         return used
     simple = fewest(form, form.position(level), problem.pods)
     if simple is not None:
@@ -132,7 +133,7 @@ def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> 
     return solution.bounds[name]
 
 
-def _largest(capacity: Int64, pods: int) -> int:
+def largest(capacity: Int64, pods: int) -> int:
     """How many of the largest domains hold so many pods together, wherever they are."""
     sizes = np.bincount(np.minimum(capacity, pods))
     held = np.cumsum((sizes * np.arange(len(sizes)))[::-1])

@@ -6,7 +6,8 @@ import numpy as np
 
 from scheduler.model import Code
 from scheduler.placement.dp import fits
-from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked, summed
+from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked
+from scheduler.placement.runs import summed
 from scheduler.placement.tree import TreeForm, owners, tree_form
 
 SCOPE_WORDS = {

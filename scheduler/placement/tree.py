@@ -13,7 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from scheduler.placement.problem import NODE, Int32, Int64, PlacementProblem, ScopeRule, runs, slots, summed
+from scheduler.placement.problem import NODE, Int32, Int64, PlacementProblem, ScopeRule, slots
+from scheduler.placement.runs import runs, summed
 from topology.model import Partition
 
 
