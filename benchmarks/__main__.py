@@ -2,27 +2,22 @@
 
 speed: the engine alone. placement: single decisions of every kind. quality: answers against brute
 force. path: through the real control plane. kalos: real jobs on a real fabric. Without a word: all
-of these. simulate, compare, generate, fractional: replay job traces; each has its own --help.
+of these. simulate, sweep, compare, generate, fractional: replay job traces; published: the figures that
+stand beside published ones. Each of these has its own --help.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import shlex
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import kalos, path, placing, quality, speed
 from benchmarks.figures import Figure
+from benchmarks.published import command as comparing
+from benchmarks.recording import RESULTS, TRACES, record
 from benchmarks.simulate import commands
-
-RESULTS = Path(__file__).parent / "RESULTS.md"
-TRACES = Path(__file__).parents[2] / "shared" / "traces"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in commands.WORDS:
         return commands.main(words)
+    if words and words[0] == comparing.WORD:
+        return comparing.main(words)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "what", nargs="*", choices=["speed", "placement", "quality", "path", "kalos", []], help="default: all"
@@ -57,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines = _table(figures)
             print("\n".join(lines))
         if given.record:
-            _record(what, lines, arguments)
+            record(what, lines, words)
     return 0 if met else 3
 
 
@@ -88,23 +85,6 @@ def _table(figures: list[Figure]) -> list[str]:
         "|---|---|---|---|---|",
         *("| " + " | ".join(row) + " |" for row in rows),
     ]
-
-
-def _record(what: str, lines: list[str], arguments: Sequence[str] | None) -> None:
-    """Replace one part of the results file, with command, date, machine and versions."""
-    words = sys.argv[1:] if arguments is None else arguments
-    versions = ", ".join(f"{name} {version(name)}" for name in ("ortools", "numpy", "networkx"))
-    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {versions}"
-    head = [f"`python -m benchmarks {shlex.join(words)}`, {when}, {machine}", ""]
-    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# What was measured\n"
-    start, end = f"<!-- {what} -->", f"<!-- end of {what} -->"
-    part = "\n".join([start, f"## {what}", "", *head, *lines, end])
-    if start in text:
-        text = text[: text.index(start)] + part + text[text.index(end) + len(end) :]
-    else:
-        text = f"{text.rstrip()}\n\n{part}\n"
-    RESULTS.write_text(text, encoding="utf-8")
 
 
 def _tell(text: str) -> None:

@@ -1,8 +1,8 @@
 """GPUs shared in thousandths, one by one: the FGD experiment, to calibrate fragmentation against.
 
 As in "Beware of Fragmentation" (USENIX ATC 2023): pods drawn from a trace arrive one after another and
-stay; the share of all GPUs that is allocated is read off as the demand that has arrived grows. The
-engine places whole devices; this scorer stands beside it and decides nothing for it.
+stay; the share of all GPUs that is allocated is read off as the demand that has arrived grows.
+`lockstep` is the engine that serves; FGD, best fit and chance stand beside it to compare with.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.simulate.devices import Engine, Shares
 from benchmarks.simulate.traces.job import GPU, PRODUCT, Job, invalid
 from scheduler.model import Node
 from scheduler.placement.problem import Bool, Int64
 
 WHOLE = 1000
-MARKS = (0.9, 0.95, 1.0, 1.3)
+MARKS = tuple(percent / 100 for percent in range(1, 131))
 """Arrived demand, as a share of capacity, at which figures are read."""
+
+QUOTED = (0.9, 0.95, 1.0, 1.3)
+"""Those of them that people quote."""
 
 TYPICAL_SHARE = 0.95
 
@@ -123,17 +127,20 @@ def fragmentation(cpu: Int64, memory: Int64, gpu: Int64, model: Int64, mix: Typi
 
 
 Choice = tuple[int, tuple[int, ...]]
-Choose = Callable[[Fleet, Kind, Int64], Choice]
+Choose = Callable[[Fleet, Kind, Int64], Choice | None]
 
 
 class GradientDescent:
     """FGD: the node and the device where fragmentation grows the least; of equal ones the first.
 
+    With `whole_points`, growth is what kube-scheduler sees of it: the score 100 x sigmoid(-growth in
+    GPUs), cut to a whole number, as the published artifact has it. About 0.04 GPU of growth is a point.
     Growth is kept per kind and node and counted again only where a node has changed.
     """
 
-    def __init__(self, mix: Typical) -> None:
+    def __init__(self, mix: Typical, *, whole_points: bool) -> None:
         self._mix = mix
+        self._whole_points = whole_points
         self._stamp = 0
         self._changed: Any = None
         self._kept: dict[Kind, tuple[int, Any, Int64]] = {}
@@ -147,7 +154,10 @@ class GradientDescent:
         if stale.size:
             growth[stale], device[stale] = self._growth(state, kind, stale)
         self._kept[kind] = (self._stamp, growth, device)
-        node = int(nodes[growth[nodes].argmin()])
+        grown = growth[nodes]
+        if self._whole_points:
+            grown = -np.floor(100 / (1 + np.exp(grown / WHOLE)))
+        node = int(nodes[grown.argmin()])
         self._stamp += 1
         self._changed[node] = self._stamp
         return node, _devices(state, kind, node, first=int(device[node]))
@@ -202,7 +212,17 @@ def _tightest(state: Fleet, kind: Kind, node: int) -> tuple[int, ...]:
     return tuple(found[np.argsort(state.gpu[node][found], kind="stable")][: kind[2]].tolist())
 
 
-POLICIES = ("fgd", "best-fit", "random")
+POLICIES = ("lockstep", "fgd", "fgd-exact", "best-fit", "random")
+
+
+def by_engine(first: Fleet) -> Choose:
+    """The engine that serves, under its default policy."""
+    engine = Engine(_shares(first))
+    return lambda state, kind, _nodes: engine.choose(kind, _shares(state))
+
+
+def _shares(state: Fleet) -> Shares:
+    return Shares(state.cpu, state.memory, state.gpu, [state.models[at] for at in state.model.tolist()])
 
 
 def arrive(nodes: Sequence[Node], jobs: Sequence[Job], *, policy: str, seed: int) -> list[dict[str, float]]:
@@ -215,7 +235,9 @@ def arrive(nodes: Sequence[Node], jobs: Sequence[Job], *, policy: str, seed: int
     mix = typical(jobs, state.models)
     draw = random.Random(f"arrivals-{seed}")
     chooser: dict[str, Callable[[], Choose]] = {
-        "fgd": lambda: GradientDescent(mix),
+        "lockstep": lambda: by_engine(state),
+        "fgd": lambda: GradientDescent(mix, whole_points=True),
+        "fgd-exact": lambda: GradientDescent(mix, whole_points=False),
         "best-fit": lambda: best_fit,
         "random": lambda: at_random(draw),
     }
@@ -226,8 +248,8 @@ def arrive(nodes: Sequence[Node], jobs: Sequence[Job], *, policy: str, seed: int
         kind = kind_of(order.pop() if order else draw.choice(jobs))
         arrived += kind[2] * kind[3]
         open_nodes = state.fitting(kind)
-        if open_nodes.size:
-            state.take(kind, *choose(state, kind, open_nodes))
+        if open_nodes.size and (choice := choose(state, kind, open_nodes)) is not None:
+            state.take(kind, *choice)
         while marks and arrived >= marks[0] * state.capacity:
             found.append(_figures(state, mix, marks.pop(0)))
     return found

@@ -35,6 +35,7 @@ class Task:
     job: Job
     order: tuple[float, ...]
     left_s: float
+    key: Key
     started_s: float | None = None
     since_s: float = 0.0
     restarts: int = 0
@@ -131,7 +132,7 @@ class Replay:
             return
         self._count += 1
         first = -job.priority if self.rules.discipline == "priority" else 0
-        task = Task(job, (first, job.submit_s, self._count), job.duration_s)
+        task = Task(job, (first, job.submit_s, self._count), job.duration_s, key_of(job))
         self.observer.submitted(task)
         self._enqueue(task)
 
@@ -193,7 +194,7 @@ class Replay:
         """Start a job if it has a place in what is free; a shape that had none is not asked about
         again until room comes free."""
         job = task.job
-        key = key_of(job)
+        key = task.key
         if key in refused or job.gpus > self.site.free_gpus:
             return False
         answer = self.ask(lambda: self.site.problem(job, free=free))
@@ -220,7 +221,7 @@ class Replay:
         for task in self.queue[1 : self.rules.depth + 1]:
             if self.now_s + task.left_s <= kept.at_s:
                 started = self._try(task, refused=self._refused)
-            elif key_of(task.job) in self._refused:
+            elif task.key in self._refused:
                 continue
             else:
                 beside = kept.beside(self.site.free())

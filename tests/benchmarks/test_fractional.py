@@ -48,7 +48,7 @@ def test_gradient_descent_is_the_least_growth_of_all_choices() -> None:
     jobs += [task(f"t{at}", 1000, gpus=2) for at in range(6)]
     state = fleet(nodes)
     mix = typical(jobs, state.models)
-    choose, placed = GradientDescent(mix), 0
+    choose, placed = GradientDescent(mix, whole_points=False), 0
     for job in draw.sample(jobs, len(jobs)):
         kind = kind_of(job)
         fitting = state.fitting(kind)

@@ -16,10 +16,15 @@ from benchmarks.simulate.report.runs import Run, runs_of
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(documents: Sequence[Mapping[str, Any]], *, extra: str = "") -> str:
+Part = tuple[str, str, str, str]
+"""Anchor, title, note and HTML of a section."""
+
+
+def page(documents: Sequence[Mapping[str, Any]], *, extra: Sequence[Part] = ()) -> str:
     """The report of one or several simulations, one HTML document that asks for nothing else.
 
-    `extra`: more sections. Raises InvalidInput where a cluster cannot be read again for its pictures.
+    `extra`: sections that come first. Raises InvalidInput where a cluster cannot be read again for its
+    pictures.
     """
     runs = runs_of(documents)
     parts = [
@@ -34,12 +39,17 @@ def page(documents: Sequence[Mapping[str, Any]], *, extra: str = "") -> str:
         ("jobs", "Jobs that waited longest", "", listings.jobs(runs)),
         ("definitions", "What the figures mean", "", _definitions(documents[0])),
     ]
+    return sheet(_title(runs), _subtitle(runs), [*extra, *parts], _provenance(runs))
+
+
+def sheet(title: str, subtitle: str, parts: Sequence[Part], foot: str) -> str:
+    """A page of such parts, in one file; `foot` is HTML."""
     body = "".join(
-        f'<section id="{name}"><h2>{title}</h2>{f"<p class=note>{note}</p>" if note else ""}{text}</section>'
-        for name, title, note, text in parts
+        f'<section id="{name}"><h2>{head}</h2>{f"<p class=note>{note}</p>" if note else ""}{text}</section>'
+        for name, head, note, text in parts
     )
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _, _ in parts)
-    return _whole(_title(runs), _subtitle(runs), links, extra + body, _provenance(runs))
+    links = "".join(f'<a href="#{name}">{head}</a>' for name, head, _, _ in parts)
+    return _whole(title, subtitle, links, body, foot)
 
 
 _WAITING = "Wait: start of all pods minus submission. Jobs that never started keep a curve below 100 %."

@@ -1,0 +1,1 @@
+"""Figures beside published ones: the same inputs and definitions, one command each."""
