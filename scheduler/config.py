@@ -31,6 +31,19 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Leadership:
+    """A lease, and who we are in it (the host's name when empty).
+
+    `follow`: do not compete for it; lead while it is held by the kube-scheduler of our own pod.
+    """
+
+    name: str = "lockstep"
+    namespace: str = "lockstep-system"
+    identity: str = ""
+    follow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """Where the service listens and how long things may take (seconds).
 
@@ -40,6 +53,9 @@ class ServiceConfig:
     `grpc`: host:port of the gRPC API; empty for none. `metrics`, `api`: host:port of a port of their own
     for /metrics with the probes, and for /v1; empty for the port of kube-scheduler. `tls` is for every
     port. `auth`: whether metrics, API and gRPC ask for a bearer token that the API server knows.
+    `broken_start_s`: how long a gang that never was whole may be bound in part with nothing to complete
+    it; then its members are evicted. `paranoid`: check the safety properties after every step.
+    `leadership`: the lease that replicas compete for; None for one replica alone.
     """
 
     address: str = "127.0.0.1"
@@ -54,6 +70,9 @@ class ServiceConfig:
     api: str = ""
     auth: Literal["none", "tokens"] = "none"
     tls: Tls | None = None
+    broken_start_s: int = 10
+    paranoid: bool = False
+    leadership: Leadership | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +199,9 @@ class _Reader(YamlReader):
             "api": ("api", self.endpoint),
             "auth": ("auth", lambda n, w: self.one_of(n, w, ("none", "tokens"))),
             "tls": ("tls", self.tls),
+            "brokenStart": ("broken_start_s", self.seconds),
+            "paranoid": ("paranoid", self.truth),
+            "leadership": ("leadership", self.leadership),
         }
         if node is None:
             return ServiceConfig()
@@ -200,3 +222,10 @@ class _Reader(YamlReader):
             wanted = "a file of the certificates that clients are checked against, beside clientNames"
             self.fault(node, f"{where}.clientCAFile", "", wanted)
         return Tls(texts["certFile"], texts["keyFile"], client_ca, names)
+
+    def leadership(self, node: yaml.Node, where: str) -> Leadership:
+        known = ("name", "namespace", "identity", "follow")
+        entries = self.mapping(node, where, known)
+        texts = {key: self.plain(entries[key], f"{where}.{key}") for key in known[:3] if key in entries}
+        follow = self.truth(entries["follow"], f"{where}.follow") if "follow" in entries else False
+        return Leadership(**{key: text for key, text in texts.items() if text}, follow=bool(follow))

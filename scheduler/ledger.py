@@ -8,7 +8,7 @@ its pods are seen bound (they become used), when it is released, or when its lea
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -201,15 +201,22 @@ class Ledger:
         if old is not None and old.expires_s < expires_s:
             self.holds[owner] = replace(old, expires_s=expires_s)
 
-    def release(self, owner: GangKey) -> bool:
-        """Give back what a gang still holds; True when there was something."""
-        hold = self.holds.pop(owner, None)
-        if hold is None:
+    def release(self, owner: GangKey, *, keep: Collection[str] = ()) -> bool:
+        """Give back what a gang still holds, but for some of its pods; True when there was something."""
+        hold = self.holds.get(owner)
+        given = [uid for uid in hold.pods if uid not in keep] if hold else []
+        if hold is None or (hold.pods and not given):
             return False
-        for node, shape in hold.pods.values():
-            self._add(self._held, node, shape, sign=-1)
+        for uid in given:
+            self._add(self._held, *hold.pods.pop(uid), sign=-1)
+        if not hold.pods:
+            del self.holds[owner]
         self.generation += 1
         return True
+
+    def give_back(self, uid: str) -> bool:
+        """End the share of one pod in its gang's hold; True when there was one."""
+        return self._settle(uid)
 
     def expired(self, now_s: float) -> tuple[GangKey, ...]:
         """Owners whose lease has ended."""

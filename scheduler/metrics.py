@@ -49,6 +49,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.evictions = Counter(
+            "lockstep_evictions_total",
+            "Evictions of members of starts that were broken off, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.unreadable = Counter(
             "lockstep_unreadable_objects_total",
             "Objects of the API that could not be read.",

@@ -17,6 +17,7 @@ GATE = PREFIX + "gang"
 ANNOTATION_PLAN = PREFIX + "plan"
 ANNOTATION_RANK = PREFIX + "assigned-rank"
 ANNOTATION_NODE = PREFIX + "assigned-node"
+ANNOTATION_TERM = PREFIX + "term"
 
 HOST_PORT = "hostport/"
 """Prefix under which a host port counts as a resource that every node has one of."""

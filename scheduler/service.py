@@ -4,77 +4,71 @@ written into pods, schedulers are answered."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any
 
 from scheduler.config import Config
 from scheduler.decide import BATCH, decide
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
-from scheduler.engine.plans import Request, Slot
-from scheduler.engine.replies import Write
+from scheduler.engine.plans import Request
 from scheduler.engine.states import State
+from scheduler.engine.takeover import step_down, take_over
 from scheduler.extender import answers
-from scheduler.extender.binder import Binder, Outcome
+from scheduler.extender.binder import Binder
 from scheduler.extender.wire import BindArgs
 from scheduler.journal import Journal
+from scheduler.leading import Cluster, claimed
 from scheduler.metrics import Metrics
-from scheduler.model import GangKey, InvalidField, NodeName, PodKey
+from scheduler.model import GangKey, InvalidField
 from scheduler.placement.batch import BatchAnswer
 from scheduler.placement.problem import Assignment, Limits, Rejection
 from scheduler.questions import Questions
 from scheduler.show import gang_detail, gang_row, snapshot_summary, topology_document
 from scheduler.version import version
+from scheduler.writing import Writing
 
 log = logging.getLogger(__name__)
 
 _SWEEP_S = 1.0
 
 
-class Cluster(Protocol):
-    """What the service needs of the API server: how fresh our view is, and two writes."""
-
-    def not_ready(self) -> list[str]:
-        """Why the view of the cluster is not complete; empty once it is."""
-
-    def stale(self) -> str:
-        """Why the view is too old to plan on; empty while it is fresh."""
-
-    def let_through(self, write: Write) -> Awaitable[Outcome]: ...
-
-    def bind(
-        self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str
-    ) -> Awaitable[Outcome]: ...
-
-
 class Service:
     """One scheduler extender with its engine. Everything but solving runs on one event loop."""
 
     def __init__(
-        self, config: Config, *, metrics: Metrics | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        config: Config,
+        *,
+        metrics: Metrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        solver: Executor | None = None,
     ) -> None:
         self.engine = Engine(levels=config.levels, lease_s=config.service.lease_s, policies=config.policies)
         self._metrics = metrics or Metrics()
         self._config, self._clock = config, clock
         self.limits = Limits(deterministic_s=config.service.solver_s)
-        self._solver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
+        self._solver = solver or ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
         self._questions = Questions(self.engine)
         self._journal = Journal(first=time.time_ns() // 1000)
         self._work = asyncio.Event()
-        self._writing: dict[GangKey, asyncio.Task[None]] = {}
-        self._written: dict[GangKey, str] = {}
         self._cluster: Cluster | None = None
         self._binder: Binder | None = None
+        self._writing: Writing | None = None
+        self._waiting = "not connected to a cluster"
+        self._stopping = False
 
     def connect(self, cluster: Cluster) -> None:
         """Give the service its cluster; before `run`."""
-        self._cluster = cluster
+        self._cluster, self._waiting = cluster, ""
+        self._writing = Writing(self.engine, cluster, self._metrics, wake=self.wake)
         self._binder = Binder(
             self.engine,
-            self._write_binding,
+            self._writing.binding,
             hold_s=self._config.service.http_timeout_s / 2,
             clock=self._clock,
         )
@@ -99,29 +93,73 @@ class Service:
     # -- planning -----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Plan whoever waits, write plans into pods, sweep leases; until cancelled."""
+        """Lead whenever this replica may; until cancelled."""
         assert self._cluster is not None
-        while self._cluster.not_ready():
-            await asyncio.sleep(0.02)
         try:
             while True:
-                self._work.clear()
-                self._sweep()
-                await self._plan_all()
-                self._start_writes()
-                await _first(self._work.wait(), timeout_s=_SWEEP_S)
+                if term := self._cluster.term():
+                    await self._lead(self._cluster, term)
+                await _first(self._cluster.changed(), timeout_s=_SWEEP_S)
         finally:
             self._solver.shutdown(wait=False, cancel_futures=True)
             self._questions.close()
+
+    async def _lead(self, cluster: Cluster, term: str) -> None:
+        """One term: see everything, take over what was begun, then plan, write and sweep."""
+        assert self._binder is not None and self._writing is not None
+        self._waiting = "reading what was written before this term"
+        while cluster.not_ready() and cluster.term() == term:
+            await asyncio.sleep(0.02)
+        await cluster.read_again()
+        if not await claimed(cluster, self.engine, term, tell=self._wait_for):
+            return
+        take_over(self.engine, term, self._clock())
+        self._waiting = ""
+        try:
+            while cluster.term() == term and not self._stopping:
+                self._work.clear()
+                self._sweep()
+                await self._plan_all()
+                self._writing.start()
+                await _first(self._work.wait(), timeout_s=_SWEEP_S)
+            await self._until_stopped(cluster, term)
+        finally:
+            self._waiting = "the term has ended"
+            self._writing.stop()
+            self._binder.stop(self._waiting)
+            step_down(self.engine, self._clock())
+
+    def _wait_for(self, what: str) -> None:
+        self._waiting = what
+
+    async def drain(self) -> None:
+        """Say that we stop, let what is on its way come to an end, and let another replica lead."""
+        assert self._cluster is not None and self._binder is not None and self._writing is not None
+        self._stopping = True
+        self.wake()
+        self._binder.close("this replica of lockstep is stopping")
+        await self._binder.finish()
+        await self._writing.finish()
+        await self._cluster.resign()
+
+    async def _until_stopped(self, cluster: Cluster, term: str) -> None:
+        """While stopping nothing new is planned; Bindings that are being written come to their end."""
+        while cluster.term() == term:
+            await _first(cluster.changed(), timeout_s=_SWEEP_S)
 
     def _sweep(self) -> None:
         for key in self.engine.expire(self._clock()):
             self._metrics.expired.inc()
             log.info("gang %s: its lease ended; it waits for another turn", key)
+        assert self._writing is not None
+        self._writing.release_halves(self._clock(), window_s=self._config.service.broken_start_s)
 
     async def _plan_all(self) -> None:
-        assert self._cluster is not None
+        assert self._cluster is not None and self._writing is not None
+        term = self.engine.term
         while not (stale := self._cluster.stale()):
+            if self._stopping or self._cluster.term() != term:
+                return
             requests = self.engine.next_requests(self._clock(), most=BATCH)
             if not requests:
                 return
@@ -131,7 +169,7 @@ class Service:
             )
             each = (time.perf_counter() - started) / len(requests)
             self._settle(requests, decided, each)
-            self._start_writes()
+            self._writing.start()
         log.warning("nothing new is planned: %s", stale)
 
     def _settle(self, requests: Sequence[Request], decided: BatchAnswer, each_s: float) -> None:
@@ -161,47 +199,24 @@ class Service:
             f": {answer.message}" if isinstance(answer, Rejection) else "",
         )
 
-    # -- writing ------------------------------------------------------------------------
-
-    def _start_writes(self) -> None:
-        """One task per plan that is not on its pods yet; what fails is tried again at a later sweep."""
-        planned = dict(self.engine.planned())
-        self._written = {key: plan for key, plan in self._written.items() if planned.get(key) == plan}
-        for key, plan in planned.items():
-            if self._written.get(key) != plan and key not in self._writing:
-                task = asyncio.get_running_loop().create_task(self._write_plan(key, plan))
-                self._writing[key] = task
-                task.add_done_callback(lambda _, key=key: self._writing.pop(key, None))  # type: ignore[misc]
-
-    async def _write_plan(self, key: GangKey, plan: str) -> None:
-        """Let every member of a planned gang through."""
-        outcomes = await asyncio.gather(*(self._let_through(one) for one in self.engine.writes(key)))
-        if all(outcomes):
-            self._written[key] = plan
-
-    async def _let_through(self, write: Write) -> bool:
-        assert self._cluster is not None
-        outcome = await self._cluster.let_through(write)
-        self._metrics.writes.labels("done" if outcome.done else "failed").inc()
-        if not outcome.done:
-            log.warning("pod %s: its plan was not written: %s", write.slot.pod, outcome.message)
-        return outcome.done
-
-    async def _write_binding(
-        self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str
-    ) -> Outcome:
-        assert self._cluster is not None
-        outcome = await self._cluster.bind(pod=pod, uid=uid, node=node, slot=slot, plan=plan)
-        self._metrics.bindings.labels("done" if outcome.done else "failed").inc()
-        self._work.set()
-        return outcome
-
     # -- the server asks ----------------------------------------------------------------
 
     def not_ready(self) -> list[str]:
+        """Why schedulers must not be answered now."""
         if self._cluster is None:
-            return ["not connected to a cluster"]
-        return self._cluster.not_ready()
+            return [self._waiting]
+        unread, follower = self._cluster.not_ready(), self._cluster.why_not()
+        waiting = [follower] if follower else [self._waiting] if self._waiting else []
+        return [*unread, *waiting]
+
+    def unavailable(self) -> list[str]:
+        """Why nothing new should be sent here: not ready, or about to stop."""
+        return ["stopping"] if self._stopping else self.not_ready()
+
+    def degraded(self) -> list[str]:
+        """What does not work as it should, although schedulers are answered."""
+        stale = self.stale()
+        return [f"degraded: nothing new is planned: {stale}"] if stale else []
 
     def stale(self) -> str:
         return self._cluster.stale() if self._cluster else ""
@@ -277,7 +292,7 @@ class Service:
 
 
 async def _first(awaitable: Awaitable[object], *, timeout_s: float) -> None:
-    try:
-        await asyncio.wait_for(awaitable, timeout_s)
-    except TimeoutError:
-        return
+    """Not by `wait_for`: that loses a cancellation that comes at the moment of the result."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await awaitable

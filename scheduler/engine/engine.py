@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from scheduler.eligibility import ineligible
-from scheduler.engine.adopting import carried_plan
 from scheduler.engine.apart import Apart
 from scheduler.engine.facts import (
     Fact,
@@ -26,19 +24,15 @@ from scheduler.engine.facts import (
     WorkloadGone,
     WorkloadSeen,
 )
-from scheduler.engine.guard import violated
+from scheduler.engine.guard import endangered, violated
+from scheduler.engine.halves import note_start
 from scheduler.engine.members import Members
-from scheduler.engine.plans import Plan, Request, Slot, plan_of
+from scheduler.engine.plans import Plan, Request, Slot, line_of, plan_of
 from scheduler.engine.replies import Reason, Write, slot_of, writes_of
 from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import Event, State
 from scheduler.ledger import Hold
-from scheduler.model import (
-    GangKey,
-    InvalidInput,
-    NodeName,
-    Pod,
-)
+from scheduler.model import GangKey, InvalidInput, NodeName, Pod
 from scheduler.placement.check import Violation
 from scheduler.placement.formulate import formulate
 from scheduler.placement.policy import BUILT_IN, Policy
@@ -67,6 +61,7 @@ class Engine:
         self._members = Members()
         self._dirty: dict[GangKey, None] = {}
         self._room = 0
+        self.term = ""
 
     # -- facts ---------------------------------------------------------------------------
 
@@ -149,17 +144,11 @@ class Engine:
 
     def _check_holds(self, changed: set[NodeName]) -> None:
         """Plans that a change of these nodes has made impossible are given up before anything is bound."""
-        ledger = self.world.ledger
-        for hold in ledger.holds.values():
-            touched = [(node, shape) for node, shape in hold.pods.values() if node in changed]
-            for node, shape in touched:
-                known = ledger.nodes.get(node)
-                if known is None or ineligible(shape, known) is not None or ledger.overdrawn(node):
-                    record = self.gangs[hold.owner]
-                    if record.state is State.RESERVED:
-                        record.plan = None
-                        self._dirty[hold.owner] = None
-                    break
+        for owner in endangered(self.world.ledger, changed):
+            record = self.gangs[owner]
+            if record.state is State.RESERVED:
+                record.plan = None
+                self._dirty[owner] = None
 
     # -- conclusions ---------------------------------------------------------------------
 
@@ -177,10 +166,11 @@ class Engine:
     def _settle_members(self, record: GangRecord, now_s: float) -> None:
         self._apart.note(record)
         if not record.pods:
-            self._release(record)
+            self.release(record)
             del self.gangs[record.key]
             return
         record.expect(() if record.faults else self._members.followers(record.pods))
+        note_start(record)
         event = self._member_event(record)
         if event is Event.COMPLETE and record.state in (State.RESERVED, State.COMMITTING):
             if record.plan_holds():
@@ -195,9 +185,9 @@ class Engine:
         if record.bound and record.absent:
             record.plan = None  # what is held stays held for those that are still to come
         elif event is not Event.ALL_BOUND:
-            self._release(record)
+            self.release(record)
         if event is Event.ALL_BOUND:
-            record.rejection = None
+            record.rejection, record.whole, record.begun = None, True, ""
         record.apply(event, now_s)
 
     def _member_event(self, record: GangRecord) -> Event:
@@ -220,9 +210,11 @@ class Engine:
         record.report = invalid_report(record.key, record.invalid)
         return Event.FAULTY
 
-    def _release(self, record: GangRecord) -> None:
+    def release(self, record: GangRecord) -> None:
+        """Give a plan up; room stays held where a Binding is on its way."""
         record.plan = None
-        if self.world.ledger.release(record.key):
+        record.in_flight &= record.pods.keys()
+        if self.world.ledger.release(record.key, keep=record.in_flight):
             self._room = self.world.ledger.generation
 
     def expire(self, now_s: float) -> tuple[GangKey, ...]:
@@ -230,10 +222,11 @@ class Engine:
         ended = []
         for key in self.world.ledger.expired(now_s):
             record = self.gangs[key]
-            if record.state is State.COMMITTING or (record.bound and record.absent):
+            held = record.in_flight or (record.bound and record.absent)
+            if record.state is State.COMMITTING or held:
                 self.renew(key, now_s)
                 continue
-            self._release(record)
+            self.release(record)
             record.turns += 1
             record.apply(Event.BROKEN, now_s)
             ended.append(key)
@@ -251,24 +244,21 @@ class Engine:
         waiting = [record for record in self.gangs.values() if record.state is State.PENDING]
         found: list[Request] = []
         for record in sorted(waiting, key=lambda record: record.order):
-            request = self._request(record, now_s) if len(found) < most else None
+            free = len(found) < most and not record.in_flight
+            request = self.request_of(record, now_s) if free else None
             if request is not None:
                 found.append(request)
         return [one for one in found if one.generation == found[-1].generation]
 
-    def _request(self, record: GangRecord, now_s: float) -> Request | None:
-        """None when the gang needs no solving: it is invalid, or its pods carry a plan that still holds."""
+    def request_of(self, record: GangRecord, now_s: float) -> Request | None:
+        """None when the gang needs no solving: it is invalid."""
         try:
             gang = record.assembled()
             problem = formulate(gang, self._apart.view(self.world, record))
         except InvalidInput as error:
             record.apply(self._faulty(record, error.faults), now_s)
             return None
-        request = Request(gang, problem, record.version, self.world.ledger.generation)
-        if record.planned == 0 and (plan := carried_plan(record, request, self.world.ledger)):
-            self._reserve(record, plan, now_s)
-            return None
-        return request
+        return Request(gang, problem, record.version, self.world.ledger.generation)
 
     def settle(
         self, request: Request, answer: Assignment | Rejection, *, now_s: float, time_ms: float
@@ -284,17 +274,14 @@ class Engine:
                 record.apply(Event.REFUSED, now_s)
                 return None
             case Assignment():
-                plan = plan_of(
-                    request.gang,
-                    request.problem.cluster.names,
-                    answer.nodes,
-                    answer,
-                    request.problem.notes,
-                )
+                problem = request.problem
+                plan = plan_of(request.gang, problem.cluster.names, answer.nodes, answer, problem.notes)
+                if record.begun:
+                    plan = replace(plan, id=f"{record.begun}-{plan.id}")
                 if request.generation != self.world.ledger.generation and self._violated(record, plan):
                     return None
                 record.report = placed_report(request.gang, request.problem, answer, time_ms=time_ms)
-                self._reserve(record, plan, now_s)
+                self.reserve(record, plan, now_s)
                 return plan
             case _:
                 assert_never(answer)
@@ -302,11 +289,11 @@ class Engine:
     def _violated(self, record: GangRecord, plan: Plan) -> tuple[Violation, ...]:
         return violated(self.world.ledger, self._apart.view(self.world, record), record, plan)
 
-    def _reserve(self, record: GangRecord, plan: Plan, now_s: float) -> None:
+    def reserve(self, record: GangRecord, plan: Plan, now_s: float) -> None:
+        """Hold the room of a plan that holds now, in one step."""
         pods = {uid: (slot.node, record.shape_of(uid)) for uid, slot in plan.slots.items() if not slot.bound}
         self.world.ledger.hold(Hold(record.key, plan.id, now_s + self._lease_s, pods))
         record.plan, record.rejection = plan, None
-        record.planned += 1
         record.apply(Event.PLANNED, now_s)
 
     def renew(self, key: GangKey, now_s: float) -> None:
@@ -318,7 +305,7 @@ class Engine:
     def writes(self, key: GangKey) -> tuple[Write, ...]:
         """What is still missing on the members of a planned gang."""
         record = self.gangs.get(key)
-        return writes_of(record) if record else ()
+        return writes_of(record, self.term) if record else ()
 
     def planned(self) -> tuple[tuple[GangKey, str], ...]:
         """Gangs on their way from plan to Binding, and the ids of their plans."""
@@ -360,17 +347,39 @@ class Engine:
             return (Violation("plan", f"the gang is {record.state}"),)
         wrong = self._violated(record, record.plan)
         if wrong:
-            self._release(record)
+            self.release(record)
             record.apply(Event.BROKEN, now_s)
         elif record.state is State.RESERVED:
+            record.begun = line_of(record.plan.id) if not record.whole else ""
             record.apply(Event.COMMIT, now_s)
         return wrong
 
+    def writing(self, uid: str) -> None:
+        """A member's Binding is about to be written: its room stays held until the outcome is known."""
+        key = self._members.gang_of(uid)
+        if key is not None and key in self.gangs:
+            self.gangs[key].in_flight.add(uid)
+
     def bound(self, uid: str, node: NodeName) -> None:
         """A Binding was accepted: believed before the watch shows it. `refresh` draws the conclusions."""
+        self._landed(uid)
         pod = self._members.pod(uid)
         if pod is not None:
             self.observe(PodSeen(replace(pod, node=node)))
+
+    def not_bound(self, uid: str) -> None:
+        """A member's Binding was refused for certain: its room is no longer held for a plan given up."""
+        record = self._landed(uid)
+        if record is not None and record.plan is None and self.world.ledger.give_back(uid):
+            self._room = self.world.ledger.generation
+
+    def _landed(self, uid: str) -> GangRecord | None:
+        key = self._members.gang_of(uid)
+        record = self.gangs.get(key) if key else None
+        if record is not None and uid in record.in_flight:
+            record.in_flight.discard(uid)
+            self._dirty[record.key] = None
+        return record
 
     def unbound(self, uid: str) -> None:
         """A pod without a gang was counted on a node before its Binding, which then failed."""
@@ -384,5 +393,5 @@ class Engine:
         """The plan cannot be carried out: what is bound stays, the rest is planned again around it."""
         record = self.gangs.get(key)
         if record is not None and record.state in (State.RESERVED, State.COMMITTING):
-            self._release(record)
+            self.release(record)
             record.apply(Event.BROKEN, now_s)

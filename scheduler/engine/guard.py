@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from scheduler.eligibility import ineligible
 from scheduler.engine.plans import Plan
 from scheduler.engine.roster import GangRecord
 from scheduler.ledger import Ledger
-from scheduler.model import InvalidInput
+from scheduler.model import GangKey, InvalidInput, NodeName
 from scheduler.placement.check import Violation, violations
 from scheduler.placement.formulate import View, formulate
+
+
+def endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[GangKey, ...]:
+    """Owners of holds that a change of these nodes has made impossible."""
+    found = []
+    for hold in ledger.holds.values():
+        for node, shape in hold.pods.values():
+            known = ledger.nodes.get(node)
+            if node in changed and (
+                known is None or ineligible(shape, known) is not None or ledger.overdrawn(node)
+            ):
+                found.append(hold.owner)
+                break
+    return tuple(found)
 
 
 def violated(ledger: Ledger, view: View, record: GangRecord, plan: Plan) -> tuple[Violation, ...]:

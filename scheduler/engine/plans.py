@@ -53,6 +53,11 @@ def plan_id(gang: GangKey, slots: Mapping[str, Slot]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
+def line_of(plan: str) -> str:
+    """What the plans of one start have in common: a start that is repaired goes on under the same line."""
+    return plan.partition("-")[0]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """A gang to be placed, as it and the cluster were at one moment."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from scheduler.engine.plans import Slot
 from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import State
-from scheduler.model import ANNOTATION_NODE, ANNOTATION_PLAN, GATE
+from scheduler.model import ANNOTATION_NODE, ANNOTATION_PLAN, ANNOTATION_TERM, GATE
 
 
 class Reason(StrEnum):
@@ -22,6 +22,7 @@ class Reason(StrEnum):
     HELD = "room here is held for a gang"
 
 
+_WRITTEN = (ANNOTATION_PLAN, ANNOTATION_NODE, ANNOTATION_TERM)
 _REASON_OF = {
     State.FORMING: Reason.FORMING,
     State.DEGRADED: Reason.FORMING,
@@ -33,12 +34,19 @@ _REASON_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What a member's pod must carry before its scheduler may look at it."""
+    """What a member's pod must carry before its scheduler may look at it.
+
+    `term` of leadership in which this is said; `version` and `seen`: the pod's
+    version and the term on it when this was decided.
+    """
 
     slot: Slot
     plan: str
     gated: bool
     nominate: bool
+    term: str = ""
+    version: str = ""
+    seen: str = ""
 
 
 def slot_of(record: GangRecord, uid: str) -> Slot | Reason:
@@ -48,8 +56,8 @@ def slot_of(record: GangRecord, uid: str) -> Slot | Reason:
     return _REASON_OF.get(record.state, Reason.PENDING)
 
 
-def writes_of(record: GangRecord) -> tuple[Write, ...]:
-    """What is still missing on the members of a gang; nothing without a plan."""
+def writes_of(record: GangRecord, term: str) -> tuple[Write, ...]:
+    """What is still missing on the members of a gang, written in this term; nothing without a plan."""
     if record.plan is None:
         return ()
     found = []
@@ -58,7 +66,17 @@ def writes_of(record: GangRecord) -> tuple[Write, ...]:
         if pod is None or pod.node is not None:
             continue
         gated = GATE in pod.gates
-        current = pod.annotations.get(ANNOTATION_PLAN), pod.annotations.get(ANNOTATION_NODE)
-        if gated or current != (record.plan.id, slot.node):
-            found.append(Write(slot, record.plan.id, gated, nominate=pod.pod_group is None))
+        current = tuple(pod.annotations.get(key, "") for key in _WRITTEN)
+        if gated or current != (record.plan.id, slot.node, term):
+            found.append(
+                Write(
+                    slot,
+                    record.plan.id,
+                    gated,
+                    nominate=pod.pod_group is None,
+                    term=term,
+                    version=pod.resource_version,
+                    seen=current[2],
+                )
+            )
     return tuple(found)

@@ -21,7 +21,9 @@ class GangRecord:
     change of the members; `tried`: version and ledger generation of the last refusal;
     `turns`: times that a lease ended, each putting the gang further back;
     `report`: the last decision in the form that is shown to people; `bound`: members with a node;
-    `absent`: members that will be made once those that exist run, placed with them and held.
+    `absent`: members that will be made once those that exist run, placed with them and held;
+    `whole`: all its members had nodes at one moment; `begun`: the line of plans whose Bindings were
+    begun and not ended; `in_flight`: members whose Bindings are being written, outcome unknown.
     """
 
     key: GangKey
@@ -34,7 +36,6 @@ class GangRecord:
     since_s: float = 0.0
     version: int = 0
     tried: tuple[int, int] = (-1, -1)
-    planned: int = 0
     turns: int = 0
     plan: Plan | None = None
     rejection: Rejection | None = None
@@ -42,6 +43,9 @@ class GangRecord:
     report: dict[str, Any] | None = None
     bound: int = 0
     absent: tuple[tuple[Pod, Membership], ...] = ()
+    whole: bool = False
+    begun: str = ""
+    in_flight: set[str] = field(default_factory=set)
     _stated: tuple[int, int] = (-1, 0)
 
     def put(self, pod: Pod, membership: Membership | None, faults: tuple[InvalidField, ...]) -> None:
@@ -99,9 +103,9 @@ class GangRecord:
         return max((pod.priority for pod in self.pods.values()), default=0)
 
     @property
-    def order(self) -> tuple[int, int, tuple[str, int], GangKey]:
-        """Who is planned first: priority, then who has not had a turn, then who came first."""
-        return -self.priority, self.turns, self.arrived, self.key
+    def order(self) -> tuple[bool, int, int, tuple[str, int], GangKey]:
+        """Who is planned first: who has begun, priority, who has not had a turn, who came first."""
+        return not self.begun, -self.priority, self.turns, self.arrived, self.key
 
     def assembled(self) -> Gang:
         """The gang as its members describe it together; raises InvalidInput."""

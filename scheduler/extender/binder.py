@@ -61,6 +61,26 @@ class Binder:
         self._barriers: dict[GangKey, _Barrier] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: set[str] = set()
+        self._closed = ""
+
+    def close(self, why: str) -> None:
+        """Begin no more commits: who waits for the rest of a gang is sent away."""
+        self._closed = why
+        for key, barrier in tuple(self._barriers.items()):
+            if not barrier.opened:
+                del self._barriers[key]
+                _answer_all(barrier, why)
+
+    async def finish(self) -> None:
+        """Wait until every Binding that is being written has its outcome."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    def stop(self, why: str) -> None:
+        """The term is over: answer everybody; what is on its way is fenced."""
+        for barrier in self._barriers.values():
+            _answer_all(barrier, why)
+        self._barriers.clear()
 
     async def bind(self, args: BindArgs) -> str:
         """Empty once the API server has the Binding, else why not."""
@@ -74,6 +94,8 @@ class Binder:
         slot = self._engine.slot(uid)
         if isinstance(slot, Reason):
             return str(slot)
+        if self._closed:
+            return self._closed
         if slot.node != args.node:
             return f"the gang's plan puts this pod on {slot.node}"
         self._engine.renew(gang, self._clock())
@@ -142,6 +164,7 @@ class Binder:
             if slot is None or future.done() or uid in self._in_flight:
                 continue
             self._in_flight.add(uid)
+            self._engine.writing(uid)
             task = asyncio.get_running_loop().create_task(self._bind_member(barrier, slot, future))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -160,6 +183,7 @@ class Binder:
             log.warning("gang %s: pod %s was not bound: %s", barrier.gang, slot.pod, outcome.message)
             barrier.waiting.pop(slot.uid, None)
             self._engine.give_up(barrier.gang, now_s)
+            self._engine.not_bound(slot.uid)
         if not future.done():
             future.set_result("" if outcome.done else outcome.message)
         if (

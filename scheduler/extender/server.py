@@ -37,7 +37,13 @@ class Backend(Protocol):
     """What the server asks; everything but `bind`, `gang` and `plan` answers at once."""
 
     def not_ready(self) -> list[str]:
-        """Why the service may not answer schedulers yet; empty when it may."""
+        """Why the service may not answer schedulers; empty when it may."""
+
+    def unavailable(self) -> list[str]:
+        """Why nothing new should be sent here; empty when it may be."""
+
+    def degraded(self) -> list[str]:
+        """What does not work as it should, although schedulers are answered."""
 
     def filter(self, body: bytes) -> bytes: ...
 
@@ -151,8 +157,9 @@ class _Routes:
         return web.Response(text="ok\n")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        waiting = self._backend.not_ready()
-        return web.Response(text="\n".join(waiting or ["ok"]) + "\n", status=503 if waiting else 200)
+        waiting = self._backend.unavailable()
+        text = "\n".join(waiting or ["ok", *self._backend.degraded()])
+        return web.Response(text=text + "\n", status=503 if waiting else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
         if not await self.entrance.known(request, self.entrance.doorkeeper.may_scrape):

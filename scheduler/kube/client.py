@@ -68,10 +68,11 @@ def _in_cluster(config: Any, settings: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status and body of an answer."""
+    """Status and body of an answer; `retry_after_s`: how long the server asks to be left alone."""
 
     status: int
     body: bytes
+    retry_after_s: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -123,7 +124,7 @@ class ApiClient:
                 params=query,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
-                return Reply(response.status, await response.read())
+                return Reply(response.status, await response.read(), _retry_after_s(response))
         except (aiohttp.ClientError, OSError) as error:
             raise Unclear(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
@@ -140,7 +141,8 @@ class ApiClient:
         try:
             async with self._session.get(self.access.url + path, params=query, timeout=timeout) as response:
                 if response.status != 200:
-                    raise WatchRefused(response.status, await response.text())
+                    asked_s = _retry_after_s(response)
+                    raise WatchRefused(response.status, await response.text(), retry_after_s=asked_s)
                 yield _batches(response)
         except (aiohttp.ClientError, OSError) as error:
             raise Unclear(f"watch {path}: {str(error) or type(error).__name__}") from error
@@ -149,9 +151,14 @@ class ApiClient:
 class WatchRefused(RuntimeError):
     """The API server answered a watch with an error."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(f"{status}: {text[:200]}")
-        self.status = status
+        self.status, self.retry_after_s = status, retry_after_s
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else 0.0
 
 
 async def _batches(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from scheduler.kube.client import ApiClient, Unclear, WatchRefused
+from scheduler.kube.client import Reply, Unclear, WatchRefused
 from scheduler.kube.objects import Item, Kind, ObjectList, WatchEvent, decode_event, decode_list
 from scheduler.model import InvalidField, InvalidInput
 
@@ -24,6 +25,18 @@ PATHS: dict[Kind, str] = {
     "Pod": "/api/v1/pods",
     "PodGroup": "/apis/scheduling.k8s.io/v1beta1/podgroups",
 }
+
+
+class Source(Protocol):
+    """The part of the API client that reading needs."""
+
+    def request(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float = 30.0
+    ) -> Awaitable[Reply]: ...
+
+    def lines(
+        self, path: str, *, query: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[list[bytes]]]: ...
 
 
 class Sink(Protocol):
@@ -45,14 +58,15 @@ class Sink(Protocol):
 class Reflector:
     """Keeps a sink in step with one kind of object.
 
-    `synced` once the first list is in; `heard_s` is the monotonic time of the last
-    sign of life of the watch, `connected` whether one is open. An `optional` kind that
+    `synced` once the first list is in; `listed_s` is the monotonic time at which the
+    last list was asked for, `heard_s` that of the last sign of life of the watch, `connected` whether
+    one is open. An `optional` kind that
     the server does not know counts as empty (`absent`) and is asked for again now and then.
     """
 
     def __init__(
         self,
-        client: ApiClient,
+        client: Source,
         kind: Kind,
         sink: Sink,
         *,
@@ -62,20 +76,41 @@ class Reflector:
         self.kind = kind
         self.synced = asyncio.Event()
         self.connected = False
+        self.listed_s = float("-inf")
         self.absent = False
         self.heard_s = clock()
         self.error = ""
         self._client, self._sink, self._clock = client, sink, clock
         self._optional = optional
+        self._turn: asyncio.Task[None] | None = None
 
     def silent_s(self) -> float:
         """Seconds since an open watch was last known to be in step; 0 while one is open."""
         return 0.0 if self.connected else self._clock() - self.heard_s
 
+    def again(self) -> None:
+        """Drop the watch and list anew at once; `synced` is set when that list is in."""
+        self.synced.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+
     async def run(self) -> None:
         """Never returns; every failure is logged once and tried again after a pause that grows."""
+        while True:
+            self._turn = asyncio.create_task(self._follow())
+            try:
+                await asyncio.wait((self._turn,))
+            finally:
+                self._turn.cancel()
+                self._disconnected()
+            if not self._turn.cancelled():
+                self._turn.result()
+
+    async def _follow(self) -> None:
+        """List and watch, again after every failure."""
         pause = 0.2
         while True:
+            asked_s = 0.0
             try:
                 version = await self._list()
                 pause = 0.2
@@ -85,12 +120,14 @@ class Reflector:
                 if str(error) != self.error:
                     log.warning("%s: %s; trying again", self.kind, error)
                 self.error = str(error)
+                asked_s = error.retry_after_s if isinstance(error, WatchRefused) else 0.0
             finally:
                 self._disconnected()
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            await asyncio.sleep(max(asked_s, pause * random.uniform(0.8, 1.2)))
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _list(self) -> str:
+        began_s = self._clock()
         reply = await self._client.request("GET", PATHS[self.kind], timeout_s=120)
         if reply.status in (403, 404) and self._optional:
             self.absent = True
@@ -100,13 +137,14 @@ class Reflector:
             return ""
         self.absent = False
         if not reply.ok:
-            raise WatchRefused(reply.status, reply.body.decode(errors="replace"))
+            text = reply.body.decode(errors="replace")
+            raise WatchRefused(reply.status, text, retry_after_s=reply.retry_after_s)
         found: ObjectList = decode_list(reply.body, self.kind)
         for fault in found.faults:
             self._sink.fault(fault)
         self._sink.replace(found.items)
         self._sink.flush()
-        self.error = ""
+        self.error, self.listed_s = "", began_s
         self.synced.set()
         return found.resource_version
 

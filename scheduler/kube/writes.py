@@ -1,40 +1,66 @@
-"""What Lockstep writes to the API server: the plan into pods, and Bindings."""
+"""What Lockstep writes to the API server: the plan into pods, Bindings, and evictions.
+
+Every write of a plan is fenced: it names the pod's uid and the resource version that it was decided
+on. A leader's first act is to write its own term into every waiting pod that carries a plan
+(`claim`), so what an earlier leader still has on its way is refused from then on.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from scheduler.kube.client import ApiClient, Reply, Unclear
+from scheduler.kube.client import Reply, Unclear
 from scheduler.kube.objects import pod_from_bytes
+from scheduler.kube.outcomes import FENCED, LONGEST_ASKED_PAUSE_S, NOT_LEADING, Holds, Outcome
 from scheduler.model import (
     ANNOTATION_NODE,
     ANNOTATION_PLAN,
     ANNOTATION_RANK,
+    ANNOTATION_TERM,
     GATE,
     InvalidInput,
     NodeName,
+    Pod,
     PodKey,
 )
 
 _MERGE = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
+_LONGEST_PAUSE_S = 2.0
 _encode = msgspec.json.Encoder().encode
+
+
+class Client(Protocol):
+    """The part of the API client that writing needs."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        timeout_s: float = 30.0,
+    ) -> Awaitable[Reply]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one member goes, under which plan and as which rank."""
+    """Where one member goes, under which plan, as which rank, and in which term of leadership."""
 
     pod: PodKey
     uid: str
     node: NodeName
     plan: str
     rank: int
+    term: str = ""
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -43,80 +69,188 @@ class Place:
             ANNOTATION_PLAN: self.plan,
             ANNOTATION_NODE: self.node,
             ANNOTATION_RANK: str(self.rank),
+            ANNOTATION_TERM: self.term,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a write: `done`, or why not; `final` when trying again cannot help."""
-
-    done: bool
-    final: bool = False
-    message: str = ""
+_Patched = tuple[Outcome, str]
+"""The outcome of a patch, and the object's version after it."""
 
 
-async def let_through(client: ApiClient, place: Place, *, gated: bool, nominate: bool) -> Outcome:
+class _Patch(Protocol):
+    def __call__(self, *, uid: str, version: str) -> Awaitable[_Patched]: ...
+
+
+def _path(pod: PodKey) -> str:
+    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+
+
+async def let_through(
+    client: Client, place: Place, *, gated: bool, nominate: bool, version: str = "", seen: str = ""
+) -> Outcome:
     """Nominate the node, then write the plan and lift the gate in one patch.
 
     In this order: once the gate is gone the scheduler looks at the nominated node
-    alone, and counts the pod there for everybody else.
+    alone, and counts the pod there for everybody else. `version` and `seen`: the pod's version and
+    the term that stood on it when this was decided; a pod of a later term is left alone.
     """
-    path = f"/api/v1/namespaces/{place.pod.namespace}/pods/{place.pod.name}"
     if nominate:
-        status = {"metadata": {"uid": place.uid}, "status": {"nominatedNodeName": place.node}}
-        outcome = await _patch(client, path + "/status", status, _MERGE)
+        outcome, version = await _nominate(client, place, version=version, seen=seen)
         if not outcome.done:
             return outcome
-    patch: dict[str, Any] = {"metadata": {"uid": place.uid, "annotations": place.annotations}}
+    patch: dict[str, Any] = {"metadata": {"annotations": place.annotations}}
     if gated:
         patch["spec"] = {"schedulingGates": [{"name": GATE, "$patch": "delete"}]}
-    return await _patch(client, path, patch, _STRATEGIC)
+    written = partial(_patch, client, _path(place.pod), patch, _STRATEGIC)
+    return (await _fenced(client, place, written, version=version, seen=seen))[0]
 
 
-async def bind(client: ApiClient, place: Place | None, *, pod: PodKey, uid: str, node: NodeName) -> Outcome:
-    """Write one Binding under the pod's uid, the plan in the same call; an unclear outcome is read back."""
+async def _nominate(client: Client, place: Place, *, version: str, seen: str) -> tuple[Outcome, str]:
+    status: dict[str, Any] = {"status": {"nominatedNodeName": place.node}}
+    written = partial(_patch, client, _path(place.pod) + "/status", status, _MERGE)
+    return await _fenced(client, place, written, version=version, seen=seen)
+
+
+async def _fenced(client: Client, place: Place, patch: _Patch, *, version: str, seen: str) -> _Patched:
+    """Patch the pod as it was seen; or as it is now, if no other term has claimed it since."""
+    outcome, newest = await patch(uid=place.uid, version=version)
+    if outcome.done or not outcome.conflict or not version:
+        return outcome, newest
+    read, pod = await _read_back(client, _path(place.pod), place.uid, place.node, outcome.message)
+    if pod is None or pod.uid != place.uid or pod.node is not None:
+        return read, ""
+    if pod.annotations.get(ANNOTATION_TERM, "") not in (seen, place.term):
+        return FENCED, ""
+    return await patch(uid=place.uid, version=pod.resource_version)
+
+
+async def claim(client: Client, pod: Pod, term: str) -> Outcome:
+    """Write the term into a waiting pod: its version rises, so that older writes are refused.
+
+    A pod that is gone, or another one by now, needs none.
+    """
+    patch = {"metadata": {"annotations": {ANNOTATION_TERM: term}}}
+    outcome, _ = await _patch(client, _path(pod.key), patch, _STRATEGIC, uid=pod.uid, version="")
+    return Outcome(True, message=outcome.message) if outcome.conflict else outcome
+
+
+async def evict(client: Client, pod: Pod) -> Outcome:
+    """Ask for the eviction of one pod, under its uid; disruption budgets are respected."""
     body = {
-        "apiVersion": "v1",
-        "kind": "Binding",
-        "metadata": {"name": pod.name, "uid": uid, "annotations": place.annotations if place else {}},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.key.name, "namespace": pod.key.namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
     }
-    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
     try:
-        reply = await client.request("POST", path + "/binding", body=_encode(body), timeout_s=8)
+        reply = await client.request("POST", _path(pod.key) + "/eviction", body=_encode(body))
     except Unclear as error:
-        return await _read_back(client, path, uid, node, str(error))
-    if reply.ok:
+        return Outcome(False, False, str(error))
+    if reply.ok or reply.status == HTTPStatus.NOT_FOUND:
         return Outcome(True)
+    return _refused(reply)
+
+
+async def bind(
+    client: Client,
+    place: Place | None,
+    *,
+    pod: PodKey,
+    uid: str,
+    node: NodeName,
+    version: str = "",
+    may: Holds = lambda: True,
+) -> Outcome:
+    """Write one Binding under the pod's uid and version, the plan in the same call.
+
+    Not done means: certainly not, now and later. As long as that is unclear the pod is read again, and
+    the Binding written again under its newest version, which an earlier one on its way cannot survive.
+    """
+    pause_s, unclear, tries = 0.1, False, 5
+    while may():
+        outcome, found = await _bind_once(client, place, pod=pod, uid=uid, node=node, version=version)
+        if outcome.done or outcome.final:
+            return outcome
+        if (
+            found is not None
+            and place is not None
+            and found.annotations.get(ANNOTATION_TERM, "") != place.term
+        ):
+            return FENCED
+        version = found.resource_version if found else version
+        unclear, tries = unclear or outcome.unclear, tries - 1
+        if not unclear and tries == 0:
+            return outcome
+        await asyncio.sleep(min(max(pause_s, outcome.pause_s), LONGEST_ASKED_PAUSE_S))
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    return NOT_LEADING
+
+
+async def _bind_once(
+    client: Client, place: Place | None, *, pod: PodKey, uid: str, node: NodeName, version: str
+) -> tuple[Outcome, Pod | None]:
+    """One Binding, and the pod as it was read back when the answer left a question."""
+    meta: dict[str, Any] = {"name": pod.name, "uid": uid}
+    meta |= {"annotations": place.annotations} if place else {}
+    meta |= {"resourceVersion": version} if version else {}
+    target = {"apiVersion": "v1", "kind": "Node", "name": node}
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": target}
+    try:
+        reply = await client.request("POST", _path(pod) + "/binding", body=_encode(body), timeout_s=8)
+    except Unclear as error:
+        outcome, found = await _read_back(client, _path(pod), uid, node, str(error))
+        return replace(outcome, unclear=True), found
+    if reply.ok:
+        return Outcome(True), None
     if reply.status == HTTPStatus.CONFLICT:
-        return await _read_back(client, path, uid, node, _message(reply))
-    return Outcome(False, _final(reply.status), _message(reply))
+        return await _read_back(client, _path(pod), uid, node, _message(reply))
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        outcome, found = await _read_back(client, _path(pod), uid, node, _message(reply))
+        return replace(outcome, unclear=True), found
+    return _refused(reply), None
 
 
-async def _read_back(client: ApiClient, path: str, uid: str, node: NodeName, why: str) -> Outcome:
+async def _read_back(
+    client: Client, path: str, uid: str, node: NodeName, why: str
+) -> tuple[Outcome, Pod | None]:
     """Whether a pod whose Binding went unanswered, or was refused as a second one, is where it should be."""
     try:
         reply = await client.request("GET", path, timeout_s=5)
         if reply.status == HTTPStatus.NOT_FOUND:
-            return Outcome(False, True, "the pod is gone")
+            return Outcome(False, True, "the pod is gone"), None
         pod = pod_from_bytes(reply.body)
     except (Unclear, InvalidInput) as error:
-        return Outcome(False, False, f"{why}; {error}")
+        return Outcome(False, False, f"{why}; {error}"), None
     if pod.uid != uid:
-        return Outcome(False, True, "another pod has this name now")
+        return Outcome(False, True, "another pod has this name now"), pod
     if pod.node == node:
-        return Outcome(True)
+        return Outcome(True), pod
     if pod.node is not None:
-        return Outcome(False, True, f"the pod is already bound to {pod.node}")
-    return Outcome(False, pod.deleting, why)
+        return Outcome(False, True, f"the pod is already bound to {pod.node}"), pod
+    return Outcome(False, pod.deleting or GATE in pod.gates, why), pod
 
 
-async def _patch(client: ApiClient, path: str, patch: dict[str, Any], content_type: str) -> Outcome:
+async def _patch(
+    client: Client, path: str, patch: dict[str, Any], content_type: str, *, uid: str, version: str
+) -> _Patched:
+    """The outcome, and the version of the object after it; `version` may be empty for any."""
+    meta = {**patch.get("metadata", {}), "uid": uid, **({"resourceVersion": version} if version else {})}
+    body = _encode({**patch, "metadata": meta})
     try:
-        reply = await client.request("PATCH", path, body=_encode(patch), content_type=content_type)
+        reply = await client.request("PATCH", path, body=body, content_type=content_type)
     except Unclear as error:
-        return Outcome(False, False, str(error))
-    return Outcome(True) if reply.ok else Outcome(False, _final(reply.status), _message(reply))
+        return Outcome(False, False, str(error)), ""
+    if not reply.ok:
+        return _refused(reply), ""
+    try:
+        return Outcome(True), pod_from_bytes(reply.body).resource_version
+    except InvalidInput:
+        return Outcome(True), ""
+
+
+def _refused(reply: Reply) -> Outcome:
+    conflict = reply.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
+    return Outcome(False, _final(reply.status), _message(reply), reply.retry_after_s, conflict=conflict)
 
 
 def _final(status: int) -> bool:
@@ -130,16 +264,3 @@ def _message(reply: Reply) -> str:
         return str(msgspec.json.decode(reply.body).get("message", "")) or str(reply.status)
     except (msgspec.DecodeError, AttributeError):
         return f"{reply.status}"
-
-
-async def repeat(attempt: Any, *, tries: int = 5, first_pause_s: float = 0.1) -> Outcome:
-    """Call `attempt` (an async function of nothing) until it is done, final, or out of tries."""
-    pause = first_pause_s
-    outcome = Outcome(False)
-    for left in range(tries - 1, -1, -1):
-        outcome = await attempt()
-        if outcome.done or outcome.final or not left:
-            break
-        await asyncio.sleep(pause)
-        pause *= 2
-    return outcome

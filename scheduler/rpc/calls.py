@@ -34,7 +34,10 @@ class Backend(Source, Protocol):
         """What one decision may take when nobody says less."""
 
     def not_ready(self) -> list[str]:
-        """Why the view of the cluster is not complete; empty once it is."""
+        """Why nothing may be answered now; empty when all may be."""
+
+    def unavailable(self) -> list[str]:
+        """Why nothing new should be sent here; empty when it may be."""
 
     def stale(self) -> str:
         """Why the view of the cluster is too old; empty while it is fresh."""

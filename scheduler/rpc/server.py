@@ -140,7 +140,7 @@ class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # without types
     async def renew(self) -> None:
         """Tell whoever watches when readiness has changed."""
         states = health_pb2.HealthCheckResponse
-        state = states.NOT_SERVING if self._backend.not_ready() else states.SERVING
+        state = states.NOT_SERVING if self._backend.unavailable() else states.SERVING
         if state != self._told:
             self._told = state
             for name in ("", SERVICE):

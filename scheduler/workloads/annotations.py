@@ -27,7 +27,7 @@ SIZES = {
     "expert-parallel": "expert",
 }
 _SHORT = {"tensor": "tp", "pipeline": "pp", "data": "dp", "expert": "ep"}
-_WRITTEN_BY_US = ("plan", "assigned-node", "assigned-rank")
+_WRITTEN_BY_US = ("plan", "assigned-node", "assigned-rank", "term")
 _KNOWN = (
     "gang",
     "gang-size",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from scheduler.engine.facts import NodesSeen, PodSeen
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Write
 from scheduler.extender.server import application
-from scheduler.kube.writes import Outcome
+from scheduler.kube.outcomes import Outcome
 from scheduler.model import NodeName, Pod, PodKey
 from scheduler.service import Service
 from tests.builders import members, pod, two_leaves
@@ -42,7 +42,30 @@ class FakeCluster:
         self.written[write.slot.pod.name] = write.slot.node
         return Outcome(True)
 
-    async def bind(self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str) -> Outcome:
+    def term(self) -> str:
+        return "term-1"
+
+    def why_not(self) -> str:
+        return ""
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+    async def read_again(self) -> None:
+        pass
+
+    async def claim(self, pods: Sequence[Pod], term: str) -> str:
+        return ""
+
+    async def resign(self) -> None:
+        pass
+
+    async def evict(self, pod: Pod) -> Outcome:
+        return Outcome(True)
+
+    async def bind(
+        self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str, version: str
+    ) -> Outcome:
         await asyncio.sleep(0)
         if pod.name in self.refuse:
             return Outcome(False, True, "the pod is gone")
@@ -83,6 +106,8 @@ def run(test: Callable[[Running], Awaitable[None]], *, hold_s: int = 2) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         loop = asyncio.create_task(service.run())
+        while service.not_ready():
+            await asyncio.sleep(0)
         try:
             async with aiohttp.ClientSession() as session:
                 url = f"http://127.0.0.1:{runner.addresses[0][1]}"

@@ -238,8 +238,23 @@ def test_an_unclear_binding_is_read_back() -> None:
     assert (other.done, other.final) == (False, True)
     gone = written([None, (404, {})], verb="bind")[0]
     assert (gone.done, gone.final) == (False, True)
-    unbound = written([None, (200, pod("p", uid="u"))], verb="bind")[0]
-    assert (unbound.done, unbound.final) == (False, False)
+
+
+def test_a_binding_is_written_again_until_it_is_certain_what_became_of_it() -> None:
+    unbound, later = pod("p", uid="u"), pod("p", uid="u", version="7")
+    outcome, requests = written([None, (200, unbound), (500, {}), (200, later), (201, {})], verb="bind")
+    assert outcome.done
+    versions = [body["metadata"].get("resourceVersion") for method, _, body in requests if method == "POST"]
+    assert versions == [None, "1", "7"]
+
+
+def test_a_pod_that_another_term_has_claimed_is_left_alone() -> None:
+    claimed = pod("p", uid="u")
+    claimed["metadata"]["annotations"] = {"lockstep.scheduling/term": "2-b"}
+    outcome, requests = written([(409, {}), (200, claimed)], verb="bind")
+    assert (outcome.done, outcome.final) == (False, True)
+    assert "another term" in outcome.message
+    assert len(requests) == 2
 
 
 def test_the_node_is_nominated_before_the_gate_is_lifted() -> None:

@@ -90,6 +90,8 @@ def run(test: Test, *, nodes: tuple[Node, ...] = (), **config: Any) -> None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         loop = asyncio.create_task(service.run())
+        while service.not_ready():
+            await asyncio.sleep(0)
         try:
             async with (
                 aiohttp.ClientSession() as session,

@@ -11,6 +11,7 @@ from scheduler.engine.facts import GroupSeen, NodeGone, NodesSeen, PodGone, PodS
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Reason
 from scheduler.engine.states import TRANSITIONS, Event, InvalidTransition, State, after
+from scheduler.engine.takeover import take_over
 from scheduler.model import ANNOTATION_NODE, ANNOTATION_PLAN, GangKey, Node, NodeName, PodGroup, PodKey
 from tests.builders import engine_with, members, node, plan_all, pod, see, two_leaves
 
@@ -164,6 +165,7 @@ def test_after_a_restart_bound_pods_and_written_plans_are_taken_over() -> None:
     written[0] = replace(written[0], node=plan.slots[pods[0].uid].node)
     again = engine_with(*two_leaves())
     see(again, *written)
+    take_over(again, "term-2", 0.0)
     assert plan_all(again) == [], "nothing is solved"
     taken = again.gangs[KEY].plan
     assert taken is not None

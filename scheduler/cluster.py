@@ -1,0 +1,178 @@
+"""The API server as the service uses it: watches for reading, leadership, and fenced writes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
+
+from scheduler.config import Config
+from scheduler.engine.plans import Slot
+from scheduler.engine.replies import Write
+from scheduler.feeds import GroupFeed, NodeFeed, PodFeed, Receiver
+from scheduler.kube import writes
+from scheduler.kube.client import ApiClient, Unclear
+from scheduler.kube.lease import Alone, Elector
+from scheduler.kube.outcomes import Holds, Outcome, repeat
+from scheduler.kube.reflector import Reflector
+from scheduler.model import NodeName, Pod, PodKey
+
+log = logging.getLogger(__name__)
+
+_PULSE_S = 5.0
+
+
+class LiveCluster:
+    """An API server: three reflectors for reading, a lease or none, and the writes of a leader."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        receiver: Receiver,
+        *,
+        config: Config,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._stale_s = client, config.service.stale_s
+        self._in_flight = asyncio.Semaphore(config.service.writes_in_flight)
+        self._clock, self._answered_s, self._trouble = clock, clock(), ""
+        self.leadership = leadership_of(client, config, clock=clock)
+        self.reflectors = (
+            Reflector(client, "Node", NodeFeed(receiver), clock=clock),
+            Reflector(client, "PodGroup", GroupFeed(receiver), optional=True, clock=clock),
+            Reflector(client, "Pod", PodFeed(receiver), clock=clock),
+        )
+
+    async def run(self) -> None:
+        """Read, stand for election, and feel the server's pulse; until cancelled, or one of these breaks."""
+        async with asyncio.TaskGroup() as group:
+            for one in self.reflectors:
+                group.create_task(one.run())
+            group.create_task(self.leadership.run())
+            group.create_task(self._feel_pulse())
+
+    async def _feel_pulse(self) -> None:
+        """An open watch that brings nothing proves nothing; an answer does."""
+        while True:
+            try:
+                reply = await self._client.request("GET", "/readyz", timeout_s=_PULSE_S)
+                if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    self._answered_s = self._clock()
+                    self._trouble = ""
+                else:
+                    self._trouble = f"it says {reply.status}"
+            except Unclear as error:
+                self._trouble = str(error)
+            await asyncio.sleep(_PULSE_S)
+
+    def not_ready(self) -> list[str]:
+        """One sentence per kind that has not been read yet."""
+        return [
+            f"{one.kind}s are not read yet{': ' + one.error if one.error else ''}"
+            for one in self.reflectors
+            if not one.synced.is_set()
+        ]
+
+    def stale(self) -> str:
+        """What has been silent for how long, once that is too long."""
+        silent_s = self._clock() - self._answered_s
+        if silent_s > self._stale_s:
+            return f"the API server has not answered for {silent_s:.0f} s: {self._trouble}"
+        for one in self.reflectors:
+            if one.synced.is_set() and one.silent_s() > self._stale_s and not one.absent:
+                return f"the watch of {one.kind}s has been down for {one.silent_s():.0f} s: {one.error}"
+        return ""
+
+    # -- leadership -------------------------------------------------------------------------
+
+    def term(self) -> str:
+        """The term in which this replica leads; empty while it does not."""
+        return self.leadership.term if self.leadership.leading() else ""
+
+    def why_not(self) -> str:
+        return self.leadership.why_not()
+
+    async def changed(self) -> None:
+        """Return when leadership may have changed."""
+        await self.leadership.changed.wait()
+        self.leadership.changed.clear()
+
+    async def resign(self) -> None:
+        await self.leadership.resign()
+
+    async def read_again(self) -> None:
+        """List the pods anew: what an earlier leader wrote last may not have come by the watch yet."""
+        pods = self.reflectors[2]
+        if pods.listed_s <= self.leadership.since_s:
+            pods.again()
+            await pods.synced.wait()
+
+    async def claim(self, pods: Sequence[Pod], term: str) -> str:
+        """Put our term on every one of these pods; empty when that is done, else what hinders it."""
+
+        async def one(pod: Pod) -> Outcome:
+            async with self._in_flight:
+                attempt = partial(writes.claim, self._client, pod, term)
+                return await repeat(attempt, may=self._while(term))
+
+        outcomes = await asyncio.gather(*map(one, pods))
+        return next((outcome.message for outcome in outcomes if not outcome.done), "")
+
+    # -- writes -----------------------------------------------------------------------------
+
+    async def let_through(self, write: Write) -> Outcome:
+        """Nominate, annotate and lift the gate of one member."""
+        place = _place(write.slot, write.plan, write.term)
+        attempt = partial(
+            writes.let_through,
+            self._client,
+            place,
+            gated=write.gated,
+            nominate=write.nominate,
+            version=write.version,
+            seen=write.seen,
+        )
+        async with self._in_flight:
+            return await repeat(attempt, may=self._while(write.term))
+
+    async def bind(
+        self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str, version: str = ""
+    ) -> Outcome:
+        """Write one Binding until its outcome is certain."""
+        term = self.leadership.term
+        place = _place(slot, plan, term) if slot else None
+        return await writes.bind(
+            self._client, place, pod=pod, uid=uid, node=node, version=version, may=self._while(term)
+        )
+
+    async def evict(self, pod: Pod) -> Outcome:
+        """Ask for the eviction of a member of a start that was broken off."""
+        may = self._while(self.leadership.term)
+        return await repeat(partial(writes.evict, self._client, pod), may=may)
+
+    def _while(self, term: str) -> Holds:
+        """Whether this one term goes on: what was decided in it is not written in another."""
+        return lambda: bool(term) and self.leadership.leading() and self.leadership.term == term
+
+
+def leadership_of(client: ApiClient, config: Config, *, clock: Callable[[], float]) -> Elector | Alone:
+    """By lease when one is configured; else this replica is the only one."""
+    lease = config.service.leadership
+    if lease is None:
+        return Alone()
+    return Elector(
+        client,
+        namespace=lease.namespace,
+        name=lease.name,
+        identity=lease.identity or socket.gethostname(),
+        follow=lease.follow,
+        clock=clock,
+    )
+
+
+def _place(slot: Slot, plan: str, term: str) -> writes.Place:
+    return writes.Place(slot.pod, slot.uid, slot.node, plan, slot.rank, term)
