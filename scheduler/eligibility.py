@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from scheduler.model import Node, NodeTerm, PodShape, Requirement, Taint, Toleration
 
@@ -43,6 +43,21 @@ def ineligible(shape: PodShape, node: Node, *, transient: bool = True) -> str | 
     return None if shape.affinity is None else _not_matched(shape.affinity, node)
 
 
+def barriers(shape: PodShape, node: Node) -> tuple[tuple[str, str], ...]:
+    """Everything that keeps a pod of this shape off a node for as long as nobody changes the pod or the
+    node, as (kind, words): kind `taint` or `selector`. Empty exactly where it may run once all is well."""
+    found = [("taint", _written(one)) for one in _repelling_taints(shape, node, transient=False)]
+    for key, value in shape.node_selector:
+        if node.labels.get(key) != value:
+            found.append(("selector", f"{key}={value}"))
+    if shape.affinity is not None and _not_matched(shape.affinity, node):
+        only = shape.affinity[0] if len(shape.affinity) == 1 else None
+        unmet = [one for one in only.expressions if not _holds(one, node.labels)] if only else []
+        found += [("selector", f"{one.key} {one.operator} {', '.join(one.values)}".strip()) for one in unmet]
+        found += [("selector", "the required node affinity")] if not unmet else []
+    return tuple(found)
+
+
 def _out_of_use(shape: PodShape, node: Node) -> str | None:
     if node.unschedulable and not _tolerated(_CORDON, shape):
         return "cordoned"
@@ -52,13 +67,22 @@ def _out_of_use(shape: PodShape, node: Node) -> str | None:
 
 
 def _repelled(shape: PodShape, node: Node, *, transient: bool) -> str | None:
+    for taint in _repelling_taints(shape, node, transient=transient):
+        return f"taint {_written(taint)} is not tolerated"
+    return None
+
+
+def _repelling_taints(shape: PodShape, node: Node, *, transient: bool) -> Iterator[Taint]:
     for taint in node.taints:
         if taint.effect not in _REPELLING or (not transient and taint.key in _TRANSIENT_TAINTS):
             continue
         if not _tolerated(taint, shape):
-            value = f"={taint.value}" if taint.value else ""
-            return f"taint {taint.key}{value}:{taint.effect} is not tolerated"
-    return None
+            yield taint
+
+
+def _written(taint: Taint) -> str:
+    value = f"={taint.value}" if taint.value else ""
+    return f"{taint.key}{value}:{taint.effect}"
 
 
 def _tolerated(taint: Taint, shape: PodShape) -> bool:

@@ -87,7 +87,7 @@ class Questions:
             return lambda limits: (state, known)
         world, gang = self._engine.world, record.assembled()
         problem = formulate(gang, world.view(record.key))
-        around = surroundings(world, self._engine.owners(), problem, gang.members[0].shape)
+        around = surroundings(world, self._engine.owners(), problem, gang)
         time_ms = (record.report or {}).get("time_ms", 0.0)
 
         def work(*, limits: Limits) -> tuple[State, Report]:

@@ -203,7 +203,7 @@ def _plan_one(world: World, draft: _Draft, ask: _Ask) -> Report:
 
 def _explained(world: World, ready: _Ready, refusal: Rejection, ask: _Ask) -> Rejection:
     draft, gang, problem = ready
-    around = surroundings(world, ask.owners, problem, gang.members[0].shape)
+    around = surroundings(world, ask.owners, problem, gang)
     victims = _victims(world, draft, around.occupants, ask) if ask.evict else None
     told = explain(problem, refusal, around, limits=ask.limits, evictable=victims)
     if ask.movable is None or refusal.proof != "proven" or not refusal.possible:

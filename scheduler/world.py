@@ -77,6 +77,11 @@ class World:
         other._unbuilt = True
         return other
 
+    @property
+    def shared(self) -> frozenset[NodeName]:
+        """Nodes that give each GPU to several pods."""
+        return frozenset(self._shared)
+
     def view(self, owner: GangKey | None = None) -> View:
         """An immutable snapshot; the owner sees its own hold as free."""
         ledger, fabric = self.ledger, self.fabric
@@ -98,7 +103,7 @@ class World:
             reasons=lambda shape: ledger.masks(shape).reasons(),
             index=ledger.index,
             policies=self._policies,
-            shared=frozenset(self._shared),
+            shared=self.shared,
         )
 
     def _build(self) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from scheduler.placement import dp
-from scheduler.placement.problem import Int64, Limits, PlacementProblem
+from scheduler.placement.problem import Blocking, Int64, Limits, PlacementProblem
 from scheduler.placement.tree import tree_form
 
 Change = Callable[[PlacementProblem], PlacementProblem]
@@ -36,13 +36,23 @@ class Occupant:
     use: tuple[tuple[int, Int64], ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """What keeps pods off nodes until somebody changes pod or node: `reasons`, each of kind taint or
+    selector, and `on`: int64[shapes, nodes], a bit per reason that holds there."""
+
+    reasons: tuple[Blocking, ...]
+    on: Int64
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the problem does not say: who runs, and why nodes are out of use (per node index, for
-    reasons that pass: cordoned, not ready)."""
+    """What the problem does not say: who runs, why nodes are out of use (per node index, for reasons
+    that pass: cordoned, not ready), and what else keeps the pods off nodes."""
 
     occupants: tuple[Occupant, ...] = ()
     unusable: tuple[tuple[int, str], ...] = ()
+    bars: Bars | None = None
 
 
 class Asker:
@@ -105,6 +115,21 @@ def usable(nodes: Sequence[int]) -> Change:
             eligible = shape.eligible.copy()
             eligible[list(nodes)] = shape.ever[list(nodes)]
             shapes.append(replace(shape, eligible=eligible))
+        return replace(problem, shapes=tuple(shapes))
+
+    return change
+
+
+def unbarred(bars: Bars, lifted: Sequence[int]) -> Change:
+    """A change: these reasons hold nowhere; where none is left and the node is in use, pods may run."""
+
+    def change(problem: PlacementProblem) -> PlacementProblem:
+        gone = sum(1 << at for at in lifted)
+        shapes = []
+        for shape, on in zip(problem.shapes, bars.on, strict=True):
+            opened = (on != 0) & ((on & ~gone) == 0)
+            eligible = shape.eligible | (opened & problem.cluster.usable)
+            shapes.append(replace(shape, eligible=eligible, ever=shape.ever | opened))
         return replace(problem, shapes=tuple(shapes))
 
     return change

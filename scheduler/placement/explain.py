@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.placement.changes import MOST_FACTS, Asker, Occupant, Surroundings, relaxed, usable, without
+from scheduler.placement.changes import (
+    MOST_FACTS,
+    Asker,
+    Bars,
+    Occupant,
+    Surroundings,
+    relaxed,
+    unbarred,
+    usable,
+    without,
+)
 from scheduler.placement.fixes import fixes_of, listed
 from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
 from scheduler.placement.tally import Tally, tally
@@ -19,12 +29,19 @@ from scheduler.placement.tree import tree_form
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fact:
-    """One fact and what it is about: something that runs, a node out of use, or a required level."""
+    """One fact and what it is about: something that runs, a node out of use, a required level, or what
+    keeps pods off nodes (`bar`: its place among the bars)."""
 
     blocking: Blocking
     occupant: Occupant | None = None
     node: int | None = None
     required: tuple[int, str] | None = None
+    bar: tuple[Bars, int] | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it ends by itself, or by an administrator's hand: who runs, a node out of use."""
+        return self.required is None and self.bar is None
 
 
 def explain(
@@ -55,13 +72,20 @@ def explain(
 
 
 def _facts(problem: PlacementProblem, around: Surroundings) -> list[_Fact]:
-    """Everything that could be otherwise. What stands behind is left out first: what the gang requires,
-    then nodes, then the smallest of those who run, so that few facts are left."""
+    """Everything that could be otherwise. What stands behind is left out first: what keeps pods off nodes,
+    what the gang requires, then nodes, then the smallest of those who run, so that few facts are left."""
     return [
         *(_occupied(one) for one in sorted(around.occupants, key=lambda one: (-len(one.use), one.name))),
         *(_out_of_use(problem, node, why) for node, why in around.unusable),
         *(_required(at, rule, level) for at, rule in enumerate(problem.rules) for level in rule.required),
+        *_barred(around.bars),
     ]
+
+
+def _barred(bars: Bars | None) -> list[_Fact]:
+    if bars is None:
+        return []
+    return [_Fact(reason, bar=(bars, at)) for at, reason in enumerate(bars.reasons)]
 
 
 def _occupied(one: Occupant) -> _Fact:
@@ -74,6 +98,9 @@ def _occupied(one: Occupant) -> _Fact:
 def _lifted(problem: PlacementProblem, gone: Sequence[_Fact]) -> PlacementProblem:
     """The problem with some facts not so."""
     changed = without([fact.occupant for fact in gone if fact.occupant is not None])(problem)
+    lifted = [fact.bar for fact in gone if fact.bar is not None]
+    if lifted:
+        changed = unbarred(lifted[0][0], [at for _, at in lifted])(changed)
     changed = usable([fact.node for fact in gone if fact.node is not None])(changed)
     for fact in gone:
         if fact.required is not None:
@@ -105,7 +132,7 @@ def _irreducible(problem: PlacementProblem, facts: Sequence[_Fact], asker: Asker
     """Facts that block together and of which none can be spared."""
     if not asker.fits(_lifted(problem, facts)):
         return _hardware(problem)
-    passing = [fact for fact in facts if fact.required is None]
+    passing = [fact for fact in facts if fact.passes]
     counted = _counted(problem, facts, passing, asker)
     if counted is not None:
         return tuple(fact.blocking for fact in counted)
@@ -126,7 +153,7 @@ def _counted(
         return None
     gone: list[_Fact] = []
     for fact in reversed(facts):
-        if fact.required is not None and not asker.fits(_lifted(problem, [*gone, fact])):
+        if not fact.passes and not asker.fits(_lifted(problem, [*gone, fact])):
             gone.append(fact)
     counts = tally(
         _lifted(problem, gone),
@@ -135,7 +162,7 @@ def _counted(
     )
     if counts is None:
         return None
-    needed = {id(fact) for fact in facts if fact.required is not None} - set(map(id, gone))
+    needed = {id(fact) for fact in facts if not fact.passes} - set(map(id, gone))
     for fact in reversed(passing):
         _take_away(counts, fact)
         if counts.fits:

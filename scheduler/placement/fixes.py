@@ -8,7 +8,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from scheduler.placement.changes import Asker, Occupant, Surroundings, relaxed, usable, without
+from scheduler.placement.changes import (
+    Asker,
+    Bars,
+    Occupant,
+    Surroundings,
+    relaxed,
+    unbarred,
+    usable,
+    without,
+)
 from scheduler.placement.problem import NODE, Fix, Limits, PlacementProblem, ScopeRule, only, slots
 from scheduler.placement.tally import Tally, tally
 
@@ -21,6 +30,7 @@ def fixes_of(problem: PlacementProblem, around: Surroundings, limits: Limits) ->
     found = [
         _wait(problem, around, Asker(limits)),
         _uncordon(problem, around, Asker(limits)),
+        *_without_bars(problem, around.bars, Asker(limits)),
         *_relax(problem, Asker(limits)),
         _add_nodes(problem, Asker(limits)),
         _resize(problem, Asker(limits)),
@@ -60,19 +70,51 @@ def _rank(room: float, one: Occupant) -> tuple[float, int, str]:
 
 
 def _uncordon(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix | None:
-    nodes = [node for node, _ in around.unusable]
-    if not nodes or not asker.fits(usable(nodes)(problem)):
+    needed = _opened(problem, [node for node, _ in around.unusable], asker)
+    if not needed:
         return None
-    counts = tally(problem, (), nodes)
-    if counts is not None:
-        needed = _staying(nodes, counts.open, counts.close, counts)
-    else:
-        needed = _spared(nodes, lambda some: asker.fits(usable(some)(problem)), asker)
     names = [problem.cluster.names[node] for node in needed]
     why = dict(around.unusable)
     states = sorted({why[node] for node in needed})
     change = f"bring {listed(names)} back into use (now {', '.join(states)})"
     return Fix(change, "uncordon", {"nodes": names}, verified=True)
+
+
+def _opened(problem: PlacementProblem, nodes: list[int], asker: Asker) -> list[int]:
+    """Of some nodes those that must be put into use, none to spare; none when not even all would do."""
+    if not nodes or not asker.fits(usable(nodes)(problem)):
+        return []
+    counts = tally(problem, (), nodes)
+    if counts is not None:
+        return _staying(nodes, counts.open, counts.close, counts)
+    return _spared(nodes, lambda some: asker.fits(usable(some)(problem)), asker)
+
+
+def _without_bars(problem: PlacementProblem, bars: Bars | None, asker: Asker) -> list[Fix]:
+    """The nodes to untaint, and the selectors of which one could be dropped."""
+    if bars is None:
+        return []
+    found = []
+    taints = [at for at, reason in enumerate(bars.reasons) if reason.kind == "taint"]
+    opened = unbarred(bars, taints)(problem)
+    pairs = list(zip(problem.shapes, opened.shapes, strict=True))
+    shapes = tuple(replace(shape, eligible=old.eligible) for old, shape in pairs)
+    gained = np.any([new.eligible & ~old.eligible for old, new in pairs], axis=0)
+    needed = _opened(replace(opened, shapes=shapes), np.flatnonzero(gained).tolist(), asker) if taints else []
+    if needed:
+        on = int(np.bitwise_or.reduce(bars.on[:, needed], axis=None))
+        found.append(_untaint(problem, needed, [bars.reasons[at].name for at in taints if on >> at & 1]))
+    for at, reason in enumerate(bars.reasons):
+        if reason.kind == "selector" and asker.fits(unbarred(bars, [at])(problem)):
+            change = f"drop what the pods ask of nodes: {reason.name}"
+            found.append(Fix(change, "relax", {"selector": reason.name}, verified=True))
+    return found
+
+
+def _untaint(problem: PlacementProblem, nodes: list[int], taints: list[str]) -> Fix:
+    names = [problem.cluster.names[node] for node in nodes]
+    change = f"remove taint {listed(taints)} from {listed(names)}, or tolerate it"
+    return Fix(change, "uncordon", {"nodes": names, "taints": taints}, verified=True)
 
 
 def _staying(

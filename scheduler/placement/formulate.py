@@ -77,9 +77,14 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
         fixed=np.array([-1 if m.node is None else view.index(m.node) for m in members], dtype=np.int32),
         primary=_primary(shapes, resources),
         terms=(),
-        excluded=_excluded(view, shapes[0], shared),
+        excluded=_excluded(view, _hardest(view, shapes), shared),
     )
     return _with_rules(problem, gang, view)
+
+
+def _hardest(view: View, shapes: Sequence[PodShape]) -> PodShape:
+    """The shape whose exclusions are told: the first that may run nowhere, ever, else the first."""
+    return next((shape for shape in shapes if not view.masks(shape)[1].any()), shapes[0])
 
 
 def _not_for_tensors(gang: Gang, view: View) -> Sequence[int]:

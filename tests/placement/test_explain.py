@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from scheduler.placement.changes import Occupant, Surroundings, relaxed, usable, without
+from scheduler.placement.changes import Bars, Occupant, Surroundings, relaxed, unbarred, usable, without
 from scheduler.placement.explain import explain
 from scheduler.placement.fixes import _grown
 from scheduler.placement.place import place
-from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
+from scheduler.placement.problem import Assignment, Blocking, Fix, Limits, PlacementProblem, Rejection
 from tests.placement.instances import cluster, problem, random_general_problem, random_problem
 
 LIMITS = Limits()
@@ -63,9 +64,68 @@ def test_facts_block_and_none_can_be_spared_and_fixes_work() -> None:
     assert fixed > 40
 
 
+def barred(case: PlacementProblem, around: Surroundings, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Keep each shape off some nodes for up to three reasons, taints and selectors."""
+    kinds = ("taint", "selector", "selector")
+    reasons = tuple(Blocking(kind, f"bar{at}", "") for at, kind in enumerate(kinds))
+    on = np.where(rng.random((len(case.shapes), case.cluster.size)) < 0.5, rng.integers(0, 8), 0)
+    on = (on & rng.integers(0, 8, on.shape)).astype(np.int64)
+    shapes = tuple(
+        replace(shape, ever=shape.ever & (own == 0), eligible=shape.eligible & (own == 0))
+        for shape, own in zip(case.shapes, on, strict=True)
+    )
+    out = np.isin(np.arange(case.cluster.size), [node for node, _ in around.unusable])
+    in_use = replace(case.cluster, usable=case.cluster.usable & ~out)
+    return replace(case, shapes=shapes, cluster=in_use), replace(around, bars=Bars(reasons, on))
+
+
+def test_what_keeps_pods_off_nodes_is_a_fact_like_others() -> None:
+    told_of = fixed = 0
+    for seed in range(110):
+        rng = np.random.default_rng(5_000 + seed)
+        make = random_problem if seed % 2 else random_general_problem
+        case, around = barred(*surrounded(make(rng), rng), rng)
+        answer = place(case)
+        if not isinstance(answer, Rejection):
+            continue
+        told = explain(case, answer, around, limits=LIMITS)
+        names = {fact.name for fact in told.blocking}
+        if not any(fact.kind == "resource" for fact in told.blocking):
+            assert isinstance(place(only(case, around, names)), Rejection), (seed, "they do not block")
+            for name in names:
+                left = only(case, around, names - {name})
+                assert isinstance(place(left), Assignment), (seed, f"{name} can be spared")
+            told_of += any(name.startswith("bar") for name in names)
+        for fix in told.fixes:
+            if "selector" in fix.detail or "taints" in fix.detail:
+                fixed += 1
+                assert isinstance(place(without_bar(case, around, fix)), Assignment), (seed, fix)
+    assert told_of > 10
+    assert fixed > 6
+
+
+def without_bar(case: PlacementProblem, around: Surroundings, fix: Fix) -> PlacementProblem:
+    """The problem without one selector, or without the taints of the nodes that a fix names."""
+    bars = around.bars
+    assert bars is not None
+    if "selector" in fix.detail:
+        return unbarred(bars, [int(str(fix.detail["selector"])[3:])])(case)
+    nodes = [case.cluster.names.index(name) for name in fix.detail["nodes"]]  # type: ignore[attr-defined]
+    everywhere = unbarred(bars, [0])(case)
+    opened = np.isin(np.arange(case.cluster.size), nodes)
+    shapes = tuple(
+        replace(old, eligible=np.where(opened, new.eligible, old.eligible))
+        for old, new in zip(case.shapes, everywhere.shapes, strict=True)
+    )
+    return replace(case, shapes=shapes)
+
+
 def only(case: PlacementProblem, around: Surroundings, names: set[str]) -> PlacementProblem:
     """The problem with only these facts so."""
     changed = without([one for one in around.occupants if one.name not in names])(case)
+    if around.bars is not None:
+        lifted = [at for at, reason in enumerate(around.bars.reasons) if reason.name not in names]
+        changed = unbarred(around.bars, lifted)(changed)
     cluster = case.cluster
     changed = usable([node for node, _ in around.unusable if cluster.names[node] not in names])(changed)
     for at, rule in enumerate(case.rules):
