@@ -18,6 +18,7 @@ from scheduler.placement import kernels
 from scheduler.ports import listening
 from scheduler.rpc import server as rpc
 from scheduler.service import Service
+from scheduler.tracing import NoTracer, Tracer, tracer_to
 from scheduler.viewers import Doorkeeper, Open
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
     fast = kernels.warm_up()  # before the first request, which must not wait for a compiler
     log.info("placement by %s", "compiled loops" if fast else "array operations")
-    service = Service(config)
     async with contextlib.AsyncExitStack() as open_ones:
+        service = Service(config, tracer=_tracer(config, open_ones))
         client = await open_ones.enter_async_context(ApiClient(access))
         doorkeeper: Doorkeeper = Tokens(Reviewer(client)) if config.service.auth == "tokens" else Open()
         http = listening(service, config.service, doorkeeper=doorkeeper)
@@ -57,6 +58,14 @@ async def serve(config: Config, access: Access) -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tracer(config: Config, open_ones: contextlib.AsyncExitStack) -> Tracer:
+    if not config.service.tracing:
+        return NoTracer()
+    tracer = tracer_to(config.service.tracing)
+    open_ones.callback(tracer.close)
+    return tracer
 
 
 def _files(config: Config) -> Files | None:

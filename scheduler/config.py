@@ -56,6 +56,7 @@ class ServiceConfig:
     `broken_start_s`: how long a gang that never was whole may be bound in part with nothing to complete
     it; then its members are evicted. `paranoid`: check the safety properties after every step.
     `leadership`: the lease that replicas compete for; None for one replica alone.
+    `records`: a folder to write every decision to; `tracing`: the URL of an OTLP collector; empty for none.
     """
 
     address: str = "127.0.0.1"
@@ -73,6 +74,8 @@ class ServiceConfig:
     broken_start_s: int = 10
     paranoid: bool = False
     leadership: Leadership | None = None
+    records: str = ""
+    tracing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,8 @@ class _Reader(YamlReader):
             "brokenStart": ("broken_start_s", self.seconds),
             "paranoid": ("paranoid", self.truth),
             "leadership": ("leadership", self.leadership),
+            "records": ("records", self.plain),
+            "tracing": ("tracing", self.plain),
         }
         if node is None:
             return ServiceConfig()

@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler.config import Config
 from scheduler.decide import BATCH, decide
+from scheduler.decisions import Decisions
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
 from scheduler.engine.plans import Request
@@ -26,9 +27,11 @@ from scheduler.leading import Cluster, claimed
 from scheduler.metrics import Metrics
 from scheduler.model import GangKey, InvalidField
 from scheduler.placement.batch import BatchAnswer
-from scheduler.placement.problem import Assignment, Limits, Rejection
+from scheduler.placement.problem import Limits, Rejection
 from scheduler.questions import Questions
+from scheduler.recorder import document_of
 from scheduler.show import gang_detail, gang_row, snapshot_summary, topology_document
+from scheduler.tracing import NoTracer, Tracer
 from scheduler.version import version
 from scheduler.writing import Writing
 
@@ -47,10 +50,13 @@ class Service:
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         solver: Executor | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.engine = Engine(levels=config.levels, lease_s=config.service.lease_s, policies=config.policies)
         self._metrics = metrics or Metrics()
         self._config, self._clock = config, clock
+        tracer, folder = tracer or NoTracer(), config.service.records
+        self._decisions = Decisions(self._metrics, tracer=tracer, folder=folder)
         self.limits = Limits(deterministic_s=config.service.solver_s)
         self._solver = solver or ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
         self._questions = Questions(self.engine)
@@ -174,6 +180,7 @@ class Service:
 
     def _settle(self, requests: Sequence[Request], decided: BatchAnswer, each_s: float) -> None:
         """Reserve what was placed; a refusal counts only if all stands beside which it was refused."""
+        self._decisions.batch(requests, decided, limits=self.limits, elapsed_s=each_s * len(requests))
         whole = True
         for at in sorted(decided.order, key=lambda at: isinstance(decided.answers[at], Rejection)):
             request, answer = requests[at], decided.answers[at]
@@ -181,23 +188,7 @@ class Service:
                 continue
             plan = self.engine.settle(request, answer, now_s=self._clock(), time_ms=each_s * 1000)
             whole = whole and (plan is not None or isinstance(answer, Rejection))
-            self._note_decision(request, answer, each_s)
-
-    def _note_decision(self, request: Request, answer: Assignment | Rejection, elapsed: float) -> None:
-        placed = isinstance(answer, Assignment)
-        outcome = "placed" if placed else str(answer.code) if isinstance(answer, Rejection) else ""
-        self._metrics.solve.observe(elapsed)
-        self._metrics.decisions.labels(outcome, answer.proof).inc()
-        log.info(
-            "gang %s: %s; %s, %d pods, generation %d, %.1f ms%s",
-            request.gang.key,
-            outcome,
-            answer.proof,
-            request.problem.pods,
-            request.generation,
-            elapsed * 1000,
-            f": {answer.message}" if isinstance(answer, Rejection) else "",
-        )
+            self._decisions.one(request, answer, elapsed_s=each_s)
 
     # -- the server asks ----------------------------------------------------------------
 
@@ -257,6 +248,11 @@ class Service:
 
     def topology(self) -> dict[str, Any]:
         return topology_document(self.engine.world)
+
+    def decision(self, key: GangKey) -> dict[str, Any] | None:
+        """The record of the last decision about a gang, redacted; None when it is not known any more."""
+        found = self._decisions.recorder.last_of(str(key))
+        return document_of(found) if found else None
 
     def domains(self) -> dict[str, int]:
         """How many domains there are, by level."""

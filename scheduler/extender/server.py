@@ -59,6 +59,8 @@ class Backend(Protocol):
 
     def topology(self) -> dict[str, Any]: ...
 
+    def decision(self, key: GangKey) -> dict[str, Any] | None: ...
+
     def domains(self) -> Mapping[str, int]:
         """How many domains there are, by level."""
 
@@ -101,6 +103,7 @@ def application(
         app.router.add_get("/version", routes.version)
         app.router.add_get("/v1/gangs", routes.gangs)
         app.router.add_get("/v1/gangs/{namespace}/{name}", routes.gang)
+        app.router.add_get("/v1/gangs/{namespace}/{name}/decision", routes.decision)
         app.router.add_get("/v1/topology", routes.topology)
         app.router.add_post("/v1/plan", routes.plan)
     return app
@@ -190,6 +193,17 @@ class _Routes:
         if found is None:
             raise No(404, f"gang {key} is not known")
         return web.json_response(shown_to(viewer, found, domains=self._backend.domains()))
+
+    async def decision(self, request: web.Request) -> web.Response:
+        """The record of the last decision about a gang, for whoever may see all that was decided on."""
+        key = GangKey(request.match_info["namespace"], request.match_info["name"])
+        viewer = await self.entrance.viewer(request, "")
+        allow(viewer.nodes, viewer, "nodes", "")
+        allow(viewer.all_pods, viewer, "pods", "")
+        found = self._backend.decision(key)
+        if found is None:
+            raise No(404, f"no decision about gang {key} is kept")
+        return web.json_response(found)
 
     async def topology(self, request: web.Request) -> web.Response:
         viewer = await self.entrance.viewer(request, "")

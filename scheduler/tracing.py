@@ -1,0 +1,84 @@
+"""OpenTelemetry spans, where the extra `tracing` is installed and the configuration names a collector."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from scheduler.model import InvalidField, InvalidInput
+from scheduler.version import version
+
+Value = str | int | float | bool
+
+
+class Tracer(Protocol):
+    """Opens spans that nest by time and task."""
+
+    def span(self, name: str, **attributes: Value) -> contextlib.AbstractContextManager[Span]: ...
+
+
+class Span(Protocol):
+    """What may be told while a span is open."""
+
+    def tell(self, attributes: Mapping[str, Value]) -> None: ...
+
+
+class _Silent:
+    def tell(self, attributes: Mapping[str, Value]) -> None:
+        """Nobody listens."""
+
+
+class NoTracer:
+    """Costs nothing: for a service without a collector."""
+
+    @contextlib.contextmanager
+    def span(self, name: str, **attributes: Value) -> Iterator[Span]:
+        yield _SILENT
+
+
+_SILENT = _Silent()
+
+
+class OpenTelemetry:
+    """Spans of an OpenTelemetry tracer."""
+
+    def __init__(self, tracer: Any, *, close: Any = None) -> None:
+        self._tracer, self._close = tracer, close
+
+    @contextlib.contextmanager
+    def span(self, name: str, **attributes: Value) -> Iterator[Span]:
+        with self._tracer.start_as_current_span(name, attributes=attributes) as open_one:
+            yield _Told(open_one)
+
+    def close(self) -> None:
+        """Send what is left."""
+        if self._close is not None:
+            self._close()
+
+
+class _Told:
+    def __init__(self, span: Any) -> None:
+        self._span = span
+
+    def tell(self, attributes: Mapping[str, Value]) -> None:
+        self._span.set_attributes(dict(attributes))
+
+
+def tracer_to(endpoint: str) -> OpenTelemetry:
+    """A tracer that sends to an OTLP collector over HTTP (its URL, as http://collector:4318/v1/traces).
+
+    Raises InvalidInput without the extra.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError as error:
+        wanted = f"nothing, or an installation with the extra: pip install 'lockstep[tracing]' ({error})"
+        raise InvalidInput(InvalidField("configuration", "service.tracing", endpoint, wanted)) from error
+    resource = Resource.create({"service.name": "lockstep", "service.version": version()})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=5)))
+    return OpenTelemetry(provider.get_tracer("lockstep"), close=provider.shutdown)
