@@ -33,7 +33,7 @@ LAYERS = (
     ("scheduler.expansion",),
     ("scheduler.manifests", "scheduler.fabrics"),
     ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds", "scheduler.doorkeeper"),
-    ("scheduler.ports",),
+    ("scheduler.ports", "scheduler.rights", "scheduler.doctor"),
     ("scheduler.decide", "scheduler.moving", "scheduler.priorities"),
     ("scheduler.whatif", "scheduler.journal", "scheduler.recorder"),
     ("scheduler.decisions",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -103,6 +104,23 @@ def explain(source: Gangs, named: str, *, output: Format) -> int:
     decision = found.get("decision")
     refused = decision and decision["verdict"] in ("blocked", "impossible")
     return of_verdicts([decision["verdict"]]) if decision and refused else NOT_NOW
+
+
+def record(source: Gangs, named: str, *, file: str) -> int:
+    """Write the last decision about a gang to a file; the exit code."""
+    namespace, _, name = named.partition("/")
+    if source.snapshots:
+        wanted = "a running service: a snapshot has no decisions"
+        raise InvalidInput(InvalidField("command line", "--record", file, wanted))
+    try:
+        path = f"/v1/gangs/{quote(namespace, safe='')}/{quote(name, safe='')}/decision"
+        found = _get(source.server, path)
+    except FileNotFoundError:
+        wanted = "a gang about which something was decided since the service started"
+        raise InvalidInput(InvalidField("command line", "gang", named, wanted)) from None
+    Path(file).write_text(json.dumps(found), encoding="utf-8")
+    print(f"written: {file}")
+    return YES
 
 
 def _explain(found: Document, *, wide: bool) -> None:

@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
+from scheduler.cli import operating
 from scheduler.cli.exits import BAD_INPUT, OUR_ERROR
+from scheduler.cli.options import (
+    DEFAULT_SERVER,
+    AllNamespaces,
+    ConfigFile,
+    Context,
+    Kubeconfig,
+    Namespace,
+    Output,
+    Server,
+    Snapshots,
+    Verbose,
+)
 from scheduler.cli.output import Format, complain
 from scheduler.model import InvalidInput
 
@@ -27,28 +40,7 @@ topology_app = typer.Typer(
 config_app = typer.Typer(help="The configuration file.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology_app, name="topology")
 app.add_typer(config_app, name="config")
-
-Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace.")]
-AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="All namespaces.")]
-Output = Annotated[Format, typer.Option("-o", "--output", help="Form of the answer.")]
-Kubeconfig = Annotated[
-    str | None, typer.Option(help="Kubeconfig file; KUBECONFIG and ~/.kube/config otherwise.")
-]
-Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
-ConfigFile = Annotated[str | None, typer.Option("--config", help="Lockstep's configuration file.")]
-Server = Annotated[str, typer.Option(envvar="LOCKSTEP_SERVER", help="Address of the running service.")]
-Snapshots = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--snapshot",
-        help="Answer from this file or folder, as `kubectl get nodes,pods -A -o json` prints. Repeatable.",
-    ),
-]
-Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", help="Log level: 0 warnings, 1 decisions, 2 everything.")
-]
-
-DEFAULT_SERVER = "http://127.0.0.1:8888"
+operating.attach(app)
 
 
 @app.command()
@@ -127,6 +119,10 @@ def explain(
         str, typer.Argument(metavar="NAMESPACE/GANG", help="The gang; `default/` may be left out.")
     ],
     namespace: Namespace = "default",
+    record: Annotated[
+        str | None,
+        typer.Option(help="Write the last decision about it, redacted, to this file for `replay`."),
+    ] = None,
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
     snapshot: Snapshots = None,
@@ -139,7 +135,10 @@ def explain(
     from scheduler.cli import listing
 
     named = gang if "/" in gang else f"{namespace}/{gang}"
-    sys.exit(listing.explain(listing.Gangs(server, snapshot or [], config), named, output=output))
+    source = listing.Gangs(server, snapshot or [], config)
+    if record is not None:
+        sys.exit(listing.record(source, named, file=record))
+    sys.exit(listing.explain(source, named, output=output))
 
 
 @topology_app.command("show")

@@ -1,0 +1,58 @@
+"""The commands of those who operate Lockstep: flags and help here, the work in the module of each."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.options import ConfigFile, Context, Kubeconfig, Output
+from scheduler.cli.output import Format
+
+
+def attach(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(doctor)
+    app.command()(replay)
+
+
+def doctor(
+    scheduler_config: Annotated[
+        str | None,
+        typer.Option(help="kube-scheduler's configuration; that of the chart in the cluster otherwise."),
+    ] = None,
+    account: Annotated[
+        str, typer.Option(help="Lockstep's service account.", metavar="NAMESPACE/NAME")
+    ] = "lockstep-system/lockstep",
+    offline: Annotated[bool, typer.Option("--offline", help="Look at files alone, at no cluster.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    output: Output = Format.TABLE,
+    config: ConfigFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """What is wrong with an installation: rights, scheduler configuration, admission, versions, labels.
+
+    Exit code: 0 nothing is wrong; 2 something is; 5 part of it could not be looked at.
+    """
+    from scheduler.cli import doctoring
+
+    where = doctoring.Installation(account, scheduler_config, live=not offline)
+    code = doctoring.diagnose(
+        where, config=config, kubeconfig=kubeconfig, context=context, output=output, strict=strict
+    )
+    sys.exit(code)
+
+
+def replay(
+    file: Annotated[str, typer.Argument(help="A decision, as `lockstep explain --record` writes it.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Decide a recorded decision again, and compare.
+
+    Exit code: 0 the same answer, bit for bit; 1 another one.
+    """
+    from scheduler.cli import replaying
+
+    sys.exit(replaying.replay(file, output=output))

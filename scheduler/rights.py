@@ -1,0 +1,71 @@
+"""The rights that a configuration needs, each with what does not work without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler.config import Config
+from scheduler.kube.reviews import Act
+
+READS = (
+    ("scheduling.k8s.io", "podgroups"),
+    ("leaderworkerset.x-k8s.io", "leaderworkersets"),
+)
+"""Kinds beside nodes and pods that are read where the cluster serves them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One right. `essential`: without it no gang is placed; else something less stops, as `why` says."""
+
+    act: Act
+    why: str
+    essential: bool = True
+
+    def __str__(self) -> str:
+        return f"the right to {named(self.act)} is missing: {self.why}"
+
+
+def named(act: Act) -> str:
+    """A right as people write it: `list` nodes, `create` pods/binding."""
+    if act.path:
+        return f"`{act.verb}` the path {act.path}"
+    resource = f"{act.resource}/{act.subresource}" if act.subresource else act.resource
+    group = f".{act.group}" if act.group else ""
+    where = f" in namespace {act.namespace}" if act.namespace else ""
+    return f"`{act.verb}` {resource}{group}{where}"
+
+
+def needed(config: Config) -> tuple[Need, ...]:
+    """Every right of the service, those first without which nothing is placed."""
+    found = [
+        *(Need(Act(verb, "nodes"), "the cluster cannot be read") for verb in ("list", "watch")),
+        *(Need(Act(verb, "pods"), "the cluster cannot be read") for verb in ("list", "watch")),
+        Need(Act("patch", "pods"), "no plan can be written and no gate lifted"),
+        Need(Act("create", "pods", subresource="binding"), "no pod can be bound"),
+        Need(Act("patch", "pods", subresource="status"), "no node is nominated: plans take longer", False),
+        Need(Act("get", "pods"), "a Binding whose answer was lost cannot be checked", False),
+        Need(Act("create", "pods", subresource="eviction"), "half a gang cannot be released", False),
+        *(Need(Act(verb, "events"), "no events tell why gangs wait", False) for verb in ("create", "patch")),
+    ]
+    for group, resource in READS:
+        found += [
+            Need(Act(verb, resource, group), f"gangs of {resource} are not known", False)
+            for verb in ("get", "list", "watch")
+        ]
+    if config.service.auth == "tokens":
+        why = "nobody is let in to metrics, API and gRPC"
+        found.append(Need(Act("create", "tokenreviews", "authentication.k8s.io"), why, False))
+        found.append(Need(Act("create", "subjectaccessreviews", "authorization.k8s.io"), why, False))
+    leadership = getattr(config.service, "leadership", None)
+    if leadership is not None:
+        why = "no replica knows whether it may lead"
+        group, namespace = "coordination.k8s.io", leadership.namespace
+        found += [Need(Act(verb, "leases", group, namespace), why) for verb in ("get", "create", "update")]
+    return tuple(found)
+
+
+def missing(needs: Sequence[Need], held: Mapping[Act, bool]) -> tuple[Need, ...]:
+    """Those needs that the API server said no to; what it did not answer counts as held."""
+    return tuple(need for need in needs if not held.get(need.act, True))
