@@ -26,13 +26,15 @@ _BASE = ("cpu", "memory", "pods")
 class Hold:
     """A promise of room: its owner, the plan it serves, and when its lease ends (monotonic seconds).
 
-    `pods` maps the uid of each member that is not bound yet to its node and shape.
+    `pods` maps the uid of each member that is not bound yet to its node and shape. One that is not
+    `firm` keeps gangs away, and lets pods without a gang through.
     """
 
     owner: GangKey
     plan: str
     expires_s: float
     pods: dict[str, tuple[NodeName, PodShape]] = field(default_factory=dict)
+    firm: bool = True
 
 
 class Ledger:
@@ -230,7 +232,7 @@ class Ledger:
         """Those of the nodes on which a pod would take what is held for a gang."""
         if not self.holds:
             return []
-        touched = {node for hold in self.holds.values() for node, _ in hold.pods.values()}
+        touched = {node for hold in self.holds.values() if hold.firm for node, _ in hold.pods.values()}
         return [
             node
             for node in nodes

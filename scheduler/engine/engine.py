@@ -26,6 +26,7 @@ from scheduler.engine.facts import (
 )
 from scheduler.engine.guard import endangered, violated
 from scheduler.engine.halves import note_start
+from scheduler.engine.heirs import Heirs
 from scheduler.engine.members import Members
 from scheduler.engine.plans import Plan, Request, Slot, line_of, plan_of
 from scheduler.engine.replies import Reason, Write, slot_of, writes_of
@@ -58,6 +59,7 @@ class Engine:
         self.gangs: dict[GangKey, GangRecord] = {}
         self._lease_s = lease_s
         self._apart = Apart(self.gangs)
+        self._heirs = Heirs(self.gangs, lease_s=lease_s)
         self._members = Members()
         self._dirty: dict[GangKey, None] = {}
         self._room = 0
@@ -124,6 +126,7 @@ class Engine:
     def _pod_gone(self, uid: str | None) -> None:
         if uid is None:
             return
+        self._heirs.gone(self._members.pod(uid))
         if self.world.ledger.forget_pod(uid):
             self._room = self.world.ledger.generation
         key = self._members.gone(uid)
@@ -145,8 +148,8 @@ class Engine:
     def _check_holds(self, changed: set[NodeName]) -> None:
         """Plans that a change of these nodes has made impossible are given up before anything is bound."""
         for owner in endangered(self.world.ledger, changed):
-            record = self.gangs[owner]
-            if record.state is State.RESERVED:
+            record = self.gangs.get(owner)  # none for a place that is kept for a successor
+            if record is not None and record.state is State.RESERVED:
                 record.plan = None
                 self._dirty[owner] = None
 
@@ -154,11 +157,10 @@ class Engine:
 
     def refresh(self, now_s: float) -> None:
         """Bring every touched gang into the state that its members and the cluster give it."""
-        for key in tuple(self._dirty):
-            record = self.gangs.get(key)
-            if record is not None:
-                self._settle_members(record, now_s)
+        for record in [self.gangs[key] for key in self._dirty if key in self.gangs]:
+            self._settle_members(record, now_s)
         self._dirty.clear()
+        self._room = self._heirs.keep(self.world.ledger, now_s) or self._room
         for record in self.gangs.values():
             if record.state is State.BLOCKED and record.tried[1] < self._room:
                 record.apply(Event.ROOM, now_s)

@@ -9,16 +9,10 @@ import pytest
 
 from deploy.local.controlplane import ControlPlane
 from deploy.local.lab import PODS, Lab
+from tests.e2e.workloads import WORKLOADS
 from topology.synthetic import nvl72
 
 _HERE = Path(__file__).parent
-WORKLOADS = (
-    "/apis/leaderworkerset.x-k8s.io/v1/namespaces/default/leaderworkersets",
-    "/apis/jobset.x-k8s.io/v1alpha2/namespaces/default/jobsets",
-    "/apis/batch/v1/namespaces/default/jobs",
-    "/apis/apps/v1/namespaces/default/statefulsets",
-)
-"""Collections of what makes pods, owners before what they own."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from deploy.local.lab import PODS, Lab
+from deploy.local.objects import gang_pods, named
 from tests.e2e.workloads import (
     CLIQUE,
     LWS,
     MERGE,
+    WORKLOADS,
     domains,
     fill,
     kubelet,
@@ -84,6 +86,28 @@ def test_a_rolling_update_with_surge_replaces_group_by_group(cluster: Lab) -> No
     nodes = cluster.nodes_of(names)
     for group in range(2):
         assert len(domains(cluster, (nodes[pod] for pod in lws_pods("roll", size=4, group=group)))) == 1
+
+
+def test_a_rolling_update_in_a_full_cluster_keeps_its_room_from_who_waits_longer(cluster: Lab) -> None:
+    """Without a surge the old group ends first: its room is its successor's."""
+    given = templated(pod_spec(), required="gang=nvlink")
+    cluster.client.apply(lws("full", size=4, replicas=3, template=given))
+    names = [name for group in range(3) for name in lws_pods("full", size=4, group=group)]
+    cluster.wait_bound(names)
+    waiting = gang_pods("waiting", 4, gpus=4, annotations={"required": "gang=nvlink"})
+    cluster.client.create(waiting)
+    cluster.eventually(lambda: cluster.state("waiting") == "blocked", what="the refusal")
+    before = uids(cluster, names)
+    given = templated(pod_spec(hostname="new"), required="gang=nvlink")
+    cluster.client.apply(lws("full", size=4, replicas=3, template=given))
+    cluster.eventually(
+        lambda: not before & (now := uids(cluster, names)) and len(now) == len(cluster.nodes_of(names)) == 12,
+        what="all groups to be replaced",
+        timeout_s=60,
+    )
+    assert cluster.state("waiting") == "blocked"
+    cluster.client.delete(f"{WORKLOADS[0]}/full")
+    cluster.wait_bound(named(waiting))
 
 
 def test_a_deleted_worker_brings_the_whole_group_anew(cluster: Lab) -> None:

@@ -12,6 +12,13 @@ from deploy.local.objects import GPU, PREFIX, Object
 
 MERGE = "application/merge-patch+json"
 CLIQUE = "nvidia.com/gpu.clique"
+WORKLOADS = (
+    "/apis/leaderworkerset.x-k8s.io/v1/namespaces/default/leaderworkersets",
+    "/apis/jobset.x-k8s.io/v1alpha2/namespaces/default/jobsets",
+    "/apis/batch/v1/namespaces/default/jobs",
+    "/apis/apps/v1/namespaces/default/statefulsets",
+)
+"""Collections of what makes pods, owners before what they own."""
 NODES_PER_DOMAIN = 4
 LWS = "leaderworkerset.sigs.k8s.io/"
 
