@@ -12,17 +12,17 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.simulate import compare, document, fractional, generate
+from benchmarks.simulate import common, compare, document, fractional, generate, merge, sweep
 from benchmarks.simulate.clusters import cluster
 from benchmarks.simulate.files import write
 from benchmarks.simulate.policies import NAMES
 from benchmarks.simulate.replay import DISCIPLINES
-from benchmarks.simulate.run import Options, Progress, Simulation, prepare
+from benchmarks.simulate.run import Progress, Simulation, prepare
 from benchmarks.simulate.traces.job import invalid
-from benchmarks.simulate.traces.reading import FORMATS, Trace
+from benchmarks.simulate.traces.reading import Trace
 from scheduler.model import InvalidInput
 
-WORDS = ("simulate", "compare", "generate", "fractional")
+WORDS = ("simulate", "sweep", "compare", "generate", "fractional")
 BEYOND = 3
 INTERRUPTED = 130
 
@@ -49,48 +49,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     words = parser.add_subparsers(required=True, metavar="WORD")
     _add_simulate(words.add_parser("simulate", help="replay a job trace on a cluster in virtual time"))
-    _add_compare(words.add_parser("compare", help="two simulations side by side"))
+    sweep.add(words.add_parser("sweep", help="many simulations on all cores, or one shard of them"))
+    _add_compare(words.add_parser("compare", help="two simulations side by side, or the points of a sweep"))
     _add_generate(words.add_parser("generate", help="write a synthetic cluster or workload"))
     _add_fractional(words.add_parser("fractional", help="shared GPUs: the FGD experiment"))
     return parser
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    common.add(parser)
     add = parser.add_argument
-    add("--trace", required=True, help="file of jobs")
-    add("--format", choices=sorted(FORMATS), default="plain", help="what the trace is (default plain)")
-    add("--cluster", required=True, help="nvl72:8, hgx:2x4x8, uneven:1, mixed, hosts.csv or a snapshot")
     add("--policy", choices=NAMES, default="lockstep", help="who decides (default lockstep)")
     add("--queue", choices=DISCIPLINES, default="fifo", help="discipline (default fifo)")
-    add("--depth", type=int, default=100, help="backfill: how many waiting jobs are looked at")
     add("--load", type=float, default=1.0, help="how much faster jobs come than recorded")
     add("--seed", type=int, default=0, help="of preload and failures")
-    add("--preload", type=float, default=0.0, help="share of the GPUs taken for good before the start")
-    add("--jobs", type=int, help="only the first so many jobs")
-    add("--horizon-s", type=float, help="end of the simulation; jobs that run or wait then are cut off")
-    add("--required", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
-    add("--preferred", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
-    add("--tensor-parallel", dest="tensor", type=int, default=1, help="of gangs that it divides (default 1)")
-    add("--pipeline-parallel", dest="pipeline", type=int, default=1, help="stages, the same way (default 1)")
-    add("--failures", help="CSV of node failures: time_s,node,event (down or up)")
-    add("--mtbf-h", type=float, help="mean hours between failures of a node")
-    add("--mttr-h", type=float, default=4.0, help="mean hours to repair (default 4)")
-    add("--checkpoint-s", type=float, default=0.0, help="run time between checkpoints; 0: begin again")
-    add("--skip-bad", action="store_true", help="leave out and list bad rows and jobs too large")
-    add("--check", action="store_true", help="the referee looks at every placement")
     add("--out", type=Path, help="write the JSON document here")
     add("--report", type=Path, help="write one HTML page that needs no network here")
     add("--plots", type=Path, metavar="FOLDER", help="write plots as PNG and SVG (extra `reports`)")
-    add("--no-times", action="store_true", help="leave measured times out: same options, same bytes")
     add("--journal", type=Path, help="keep answers here, to resume (default: OUT.journal)")
     add("--resume", action="store_true", help="go on where the journal ends")
     parser.set_defaults(run=_simulate)
 
 
 def _simulate(given: argparse.Namespace) -> int:
-    fields: dict[str, Any] = {name: getattr(given, name) for name in Options.__dataclass_fields__}
-    fields |= {name: tuple(fields[name]) for name in ("required", "preferred")}
-    options = Options(**fields)
+    options = common.options_of(given)
     journal = given.journal or (Path(f"{given.out}.journal") if given.out else None)
     if given.resume and journal is None:
         raise invalid("--resume", "journal", "", "--journal FILE or --out FILE, beside which it is kept")
@@ -129,8 +111,8 @@ def _show(documents: list[dict[str, Any]], given: argparse.Namespace) -> None:
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", type=Path, help="document of `simulate`")
-    parser.add_argument("b", type=Path, help="the one that is judged")
+    parser.add_argument("a", type=Path, help="document of `simulate`, or the folder of a `sweep`")
+    parser.add_argument("b", type=Path, nargs="?", help="the one that is judged; none for a folder")
     parser.add_argument(
         "--fail-on", action="append", default=[], metavar="LIMIT", help="wait_p99_s>1.1x; exit code 3 when so"
     )
@@ -142,6 +124,10 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 
 def _compare(given: argparse.Namespace) -> int:
     limits = [compare.limit_of(text) for text in given.fail_on]
+    if given.a.is_dir():
+        return merge.show(given.a, output=given.output, report=given.report)
+    if given.b is None:
+        raise invalid("compare", "document", "", "two documents, or the folder of a sweep")
     documents = [document.read(given.a), document.read(given.b)]
     found = compare.compared(documents[0], documents[1], limits)
     _show(documents, given)

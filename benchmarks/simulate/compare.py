@@ -25,6 +25,11 @@ FIGURES: Mapping[str, str] = {
     "gfr": "fragmentation.gfr",
     "blocked_share": "fragmentation.blocked_share",
     "neighbours_across_leaves": "placement.neighbours_across_leaves",
+    "fgd": "fragmentation.fgd",
+    "gang_fragmentation": "fragmentation.gang",
+    "step_ms": "communication.step_ms.mean",
+    "step_ratio": "communication.step_ratio.mean",
+    "proof_share": "proof_share",
     "lost_gpu_h": "failures.lost_gpu_h",
 }
 """Short names of figures, and where they stand in the summary. A dotted path is a name too."""

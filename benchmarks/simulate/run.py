@@ -194,6 +194,11 @@ def _digest(options: Options, source: ClusterSource) -> str:
     return total.hexdigest()
 
 
+def digest_of(text: str) -> str:
+    """A fingerprint of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _file_digest(name: str) -> bytes:
     try:
         with Path(name).open("rb") as file:

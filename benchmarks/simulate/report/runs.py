@@ -102,7 +102,7 @@ def percent(value: float) -> str:
 
 def number(value: float) -> str:
     """A count, or a value to three figures."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def legend(runs: Sequence[Run]) -> str:
