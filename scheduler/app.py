@@ -11,9 +11,12 @@ import signal
 from scheduler.cluster import LiveCluster
 from scheduler.config import Config
 from scheduler.doorkeeper import Tokens
+from scheduler.engine.facts import FabricSeen
 from scheduler.extender.tls import Files
+from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reviews import Reviewer
+from scheduler.objectfeed import ObjectFeed, Objects
 from scheduler.placement import kernels
 from scheduler.ports import listening
 from scheduler.rpc import server as rpc
@@ -48,8 +51,10 @@ async def serve(config: Config, access: Access) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        feeds = await _object_feeds(client, config, service)
         running = (cluster.run(), service.run(), _until(stop, service))
         tasks = [asyncio.create_task(one) for one in running]
+        tasks += [asyncio.create_task(one.run()) for one in feeds]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -71,6 +76,21 @@ def _tracer(config: Config, open_ones: contextlib.AsyncExitStack) -> Tracer:
 def _files(config: Config) -> Files | None:
     tls = config.service.tls
     return Files(tls.cert_file, tls.key_file) if tls else None
+
+
+async def _object_feeds(client: ApiClient, config: Config, service: Service) -> tuple[ObjectFeed, ...]:
+    """Who reads the objects among the fabric's sources; they were read once before anything is planned."""
+
+    def tell(objects: Objects) -> None:
+        service.observe(FabricSeen(objects))
+        service.wake()
+
+    resources = resources_of(config.sources)
+    if not resources:
+        return ()
+    feed = ObjectFeed(client, resources, tell)
+    await feed.look()
+    return (feed,)
 
 
 async def _until(stop: asyncio.Event, service: Service) -> None:

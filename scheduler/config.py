@@ -11,7 +11,10 @@ import yaml
 
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern
+from scheduler.sourcelist import read_sources
 from scheduler.yamlreader import YamlReader, empty, shown
+from topology.combined import SourceEntry
+from topology.detect import FAMILIES
 from topology.model import FabricSpec, InvalidTopology
 from topology.sources.configured import configured
 
@@ -80,9 +83,15 @@ class ServiceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A valid configuration; `levels` is None when the fabric is to be detected from labels."""
+    """A valid configuration; `levels` is None when the fabric is to be detected from labels.
+
+    `family` then names the labels that give the switches. `sources`: where the
+    fabric is read from, the first first; empty for the labels alone.
+    """
 
     levels: FabricSpec | None = None
+    family: str | None = None
+    sources: tuple[SourceEntry, ...] = ()
     service: ServiceConfig = ServiceConfig()
     policies: Mapping[str, Policy] = field(default_factory=lambda: BUILT_IN)
     source: str = "defaults"
@@ -124,10 +133,10 @@ class _Reader(YamlReader):
         entries = self.mapping(root, "file", known)
         self.constant(entries, "apiVersion", API_VERSION, root)
         self.constant(entries, "kind", KIND, root)
-        levels = self.topology(entries.get("topology"))
+        levels, family, sources = self.topology(entries.get("topology"))
         service = self.service(entries.get("service"))
         policies = self.policies(entries.get("policies"))
-        return Config(levels, service, policies, self.name)
+        return Config(levels, family, sources, service, policies, self.name)
 
     def policies(self, node: yaml.Node | None) -> Mapping[str, Policy]:
         """The built-in policies and those of the file, which may replace them."""
@@ -159,17 +168,26 @@ class _Reader(YamlReader):
                 self.fault(item, where, shown(item), wanted)
         return tuple(shown(item) for item in items)
 
-    def topology(self, node: yaml.Node | None) -> FabricSpec | None:
-        entries = self.mapping(node, "topology", ("levels", "partitions")) if node else {}
+    def topology(
+        self, node: yaml.Node | None
+    ) -> tuple[FabricSpec | None, str | None, tuple[SourceEntry, ...]]:
+        known = ("levels", "partitions", "family", "sources")
+        entries = self.mapping(node, "topology", known) if node else {}
+        family = entries.get("family")
+        named = self.one_of(family, "topology.family", FAMILIES) if family is not None else None
+        sources = read_sources(self, entries.get("sources"))
         if "levels" not in entries and "partitions" not in entries:
-            return None
+            return None, named, sources
+        if family is not None:
+            wanted = "topology.levels or topology.family, not both"
+            self.fault(family, "topology.family", shown(family), wanted)
         levels = self.levels(entries.get("levels"), "topology.levels")
         partitions = self.levels(entries.get("partitions"), "topology.partitions")
         try:
-            return configured(levels, partitions)
+            return configured(levels, partitions), None, sources
         except InvalidTopology as error:
             self.fault(node, "topology", "", str(error))
-            return None
+            return None, None, sources
 
     def levels(self, node: yaml.Node | None, where: str) -> tuple[tuple[str, str], ...]:
         if node is None:

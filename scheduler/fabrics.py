@@ -9,12 +9,16 @@ from typing import Any
 
 from scheduler.files import parse, texts
 from scheduler.model import InvalidField, InvalidInput
+from topology.combined import Combined, SourceEntry, combine
+from topology.detect import detect
 from topology.formats import table
 from topology.formats.hostlist import expand
 from topology.formats.ibnames import read_name_map
-from topology.formats.labels import node_labels
+from topology.formats.labels import node_labels, of_labels
+from topology.formats.values import kind_of
 from topology.merge import merge
-from topology.reading import NOTE, Finding, Reading, natural
+from topology.reading import ERROR, NOTE, WARNING, Finding, Reading, natural
+from topology.spec import FabricSpec, InvalidTopology
 
 _MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
@@ -112,3 +116,108 @@ def decoded(name: str, data: bytes) -> str:
 
 def _shown(data: bytes) -> str:
     return data[:8].decode(errors="backslashreplace")
+
+
+OBJECTS: Mapping[str, tuple[str, ...]] = {
+    "kueue": ("kueue.x-k8s.io/v1beta2/topologies", "kueue.x-k8s.io/v1beta2/resourceflavors"),
+    "kai": ("kai.scheduler/v1alpha1/topologies",),
+    "hypernode": ("topology.volcano.sh/v1alpha1/hypernodes",),
+    "koordinator": ("scheduling.koordinator.sh/v1alpha1/clusternetworktopologies",),
+    "grove": ("grove.io/v1alpha1/clustertopologybindings",),
+}
+"""The cluster-scoped resources that each kind of objects is listed from: group/version/resource."""
+
+
+def sources_of(
+    entries: Sequence[SourceEntry],
+    *,
+    levels: FabricSpec | None = None,
+    family: str | None = None,
+    objects: Sequence[object] = (),
+) -> Sources | None:
+    """The sources of a configuration; None where it names none. Raises InvalidInput."""
+    try:
+        return Sources(entries, levels=levels, family=family, objects=objects) if entries else None
+    except InvalidTopology as error:
+        raise InvalidInput(InvalidField("topology.sources", "file", "", str(error))) from error
+
+
+def resources_of(entries: Sequence[SourceEntry]) -> tuple[str, ...]:
+    """The resources that these sources are read from, besides nodes; it takes the right to list them."""
+    kinds = dict.fromkeys(entry.name for entry in entries if entry.kind == "objects")
+    return tuple(resource for kind in kinds for resource in OBJECTS[kind])
+
+
+class Sources:
+    """The sources of a configuration, in their order, to be read over the nodes of a cluster.
+
+    Files are read when this is made, and again never: raises InvalidInput and
+    InvalidTopology for one that cannot be used. An object that cannot be used
+    later on is a finding, and the other sources are read on.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[SourceEntry],
+        *,
+        levels: FabricSpec | None = None,
+        family: str | None = None,
+        objects: Sequence[object] = (),
+    ) -> None:
+        self.entries = tuple(entries)
+        self.objects = objects
+        self._levels, self._family = levels, family
+        self._files = {
+            one: read_files([one.name], source=one.form)[0] for one in entries if one.kind == "file"
+        }
+        self._read_for: tuple[frozenset[str], dict[SourceEntry, Reading]] = (frozenset(), {})
+
+    def __call__(self, nodes: Mapping[str, Mapping[str, str]]) -> Combined:
+        """What all of them say of nodes with these labels."""
+        told: list[tuple[SourceEntry, Reading]] = []
+        keys: dict[str, str] = {}
+        for entry in self.entries:
+            if entry.kind == "labels":
+                spec = self._levels or detect((nodes[node] for node in natural(nodes)), family=self._family)
+                keys = {level.name: level.label for level in (*spec.levels, *spec.partitions)}
+                told.append((entry, of_labels(nodes, spec=spec)))
+            elif entry.kind == "file":
+                told.append((entry, self._of_file(entry, frozenset(nodes))))
+            else:
+                told.append((entry, self._of_objects(entry, nodes)))
+        return combine(told, tuple(nodes), keys)
+
+    def _of_file(self, entry: SourceEntry, nodes: frozenset[str]) -> Reading:
+        """Cables are sorted out for the nodes that there are, so that strangers do not bend the groups."""
+        if self._files[entry].source not in {one.name for one in table.TEXTS if "hosts" in one.takes}:
+            return self._files[entry]
+        if self._read_for[0] != nodes:
+            self._read_for = (nodes, {})
+        known = self._read_for[1]
+        if entry not in known:
+            try:
+                known[entry] = read_files([entry.name], source=entry.form, known=Known(nodes))[0]
+            except (InvalidTopology, InvalidInput) as error:
+                known[entry] = _unreadable(entry, error)
+        return known[entry]
+
+    def _of_objects(self, entry: SourceEntry, nodes: Mapping[str, Mapping[str, str]]) -> Reading:
+        form = next(one for one in table.DOCUMENTS if one.name == entry.name)
+        if not form.looks(self.objects):
+            message = f"the cluster has no objects of kind {entry.name}"
+            finding = Finding("NoObjects", WARNING, str(entry), (), message)
+            return Reading(entry.name, (), (), {}, (finding,))
+        beside = [
+            {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": dict(labels)}}
+            for name, labels in nodes.items()
+        ]
+        try:
+            apart = [one for one in self.objects if kind_of(one)[2] != "Node"]
+            return form.read([*apart, *beside], name=entry.name)
+        except InvalidTopology as error:
+            return _unreadable(entry, error)
+
+
+def _unreadable(entry: SourceEntry, error: Exception) -> Reading:
+    finding = Finding("SourceUnreadable", ERROR, str(entry), (), f"left out: {error}")
+    return Reading(entry.name, (), (), {}, (finding,))

@@ -33,6 +33,7 @@ from scheduler.recorder import document_of
 from scheduler.show import gang_detail, gang_row, snapshot_summary, topology_document
 from scheduler.tracing import NoTracer, Tracer
 from scheduler.version import version
+from scheduler.worlds import world_of
 from scheduler.writing import Writing
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Service:
         solver: Executor | None = None,
         tracer: Tracer | None = None,
     ) -> None:
-        self.engine = Engine(levels=config.levels, lease_s=config.service.lease_s, policies=config.policies)
+        self.engine = Engine(world_of(config), lease_s=config.service.lease_s)
         self._metrics = metrics or Metrics()
         self._config, self._clock = config, clock
         tracer, folder = tracer or NoTracer(), config.service.records

@@ -10,7 +10,10 @@ from scheduler.engine.roster import GangRecord
 from scheduler.model import NodeName
 from scheduler.world import World
 from topology.model import Fabric
+from topology.reading import NOTE
 from topology.spec import NVLINK
+
+_NAMED = 5
 
 TOPOLOGY_SCHEMA = "lockstep.topology/v1"
 
@@ -130,6 +133,17 @@ def topology_document(world: World) -> dict[str, Any]:
         "warnings": [
             {"code": w.code, "level": w.level, "count": w.count, "nodes": list(w.nodes), "message": w.message}
             for w in fabric.warnings()
+        ]
+        + [
+            {
+                "code": one.code,
+                "level": "",
+                "count": len(one.names),
+                "nodes": list(one.names[:_NAMED]),
+                "message": f"{one.where}: {one.message}",
+            }
+            for one in world.findings
+            if one.severity != NOTE
         ],
         "nodes": nodes,
     }

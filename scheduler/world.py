@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from scheduler.devices import is_gpu
 from scheduler.ledger import Ledger
@@ -10,10 +12,21 @@ from scheduler.model import GangKey, Node, NodeName, PodShape
 from scheduler.placement.formulate import View
 from scheduler.placement.policy import BUILT_IN, Policy
 from scheduler.placement.problem import Bool
+from topology.combined import Combined
 from topology.detect import detect_seen
 from topology.model import Fabric, FabricNode, FabricSpec
+from topology.reading import Finding, Reading
 from topology.sources.devices import shares
 from topology.sources.seen import Seen
+
+
+class Sources(Protocol):
+    """The sources of the fabric that a configuration lists; `objects` are those of the cluster among them."""
+
+    objects: Sequence[object]
+
+    def __call__(self, nodes: Mapping[str, Mapping[str, str]]) -> Combined:
+        """What all of them say of nodes with these labels."""
 
 
 class World:
@@ -21,16 +34,25 @@ class World:
 
     `configured`: the fabric's levels as the configuration states them; None to
     detect them from the labels that nodes carry, again whenever labels change.
+    `family`: whose switch labels to take then. `sources`: read the fabric from
+    these instead, of which the labels may be one; again when anything changes.
     """
 
     def __init__(
-        self, configured: FabricSpec | None = None, policies: Mapping[str, Policy] = BUILT_IN
+        self,
+        configured: FabricSpec | None = None,
+        policies: Mapping[str, Policy] = BUILT_IN,
+        *,
+        family: str | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self.ledger = Ledger()
         self._policies = policies
         self._configured = configured
+        self._family, self._sources = family, sources
+        self._combined: Combined | None = None
         self._seen = Seen()
-        self._fabric = Fabric(configured or detect_seen(self._seen))
+        self._fabric = Fabric(configured or detect_seen(self._seen, family=family))
         self._shared: set[NodeName] = set()
         self._labels_changed = False
         self._unbuilt = False
@@ -43,6 +65,24 @@ class World:
             self._detect_again()
         return self._fabric
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is odd about the sources of the fabric, and where they contradict each other."""
+        return self.reading.findings if self.reading is not None else ()
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the configured sources say together; None where labels are all there is."""
+        _ = self.fabric
+        return self._combined.reading if self._combined is not None else None
+
+    def sources_changed(self, objects: Sequence[object]) -> None:
+        """The objects among the sources of the fabric are these now."""
+        if self._sources is not None:
+            self._sources.objects = objects
+            self._labels_changed = True
+            self.ledger.generation += 1  # who was refused on the old fabric is worth another try
+
     def upsert_nodes(self, nodes: Iterable[Node]) -> bool:
         """Add nodes or take over what changed; True when any capacity, label or condition did."""
         self._build()
@@ -52,7 +92,7 @@ class World:
             old = self.ledger.nodes.get(node.name)
             if old is None or old.labels != node.labels:
                 self._look_at(old, node)
-                self._fabric.upsert(_fabric_node(node))
+                self._place(node)
         self.ledger.upsert_nodes(nodes)
         return self.ledger.generation != before
 
@@ -74,6 +114,7 @@ class World:
         other = World(self.fabric.spec, self._policies)
         other.ledger = self.ledger.clone()
         other._shared = set(self._shared)
+        other._combined = self._combined
         other._unbuilt = True
         return other
 
@@ -110,14 +151,29 @@ class World:
         """Make up for a fabric that a clone was not given."""
         if self._unbuilt:
             self._unbuilt = False
-            self._fabric = Fabric(self._fabric.spec, map(_fabric_node, self.ledger.nodes.values()))
+            self._fabric = self._whole(self._fabric.spec)
+
+    def _whole(self, spec: FabricSpec) -> Fabric:
+        """A fabric of all nodes from nothing."""
+        nodes = [_fabric_node(node) for node in self.ledger.nodes.values()]
+        return Fabric(spec, nodes) if self._combined is None else self._combined.fabric(nodes)
+
+    def _place(self, node: Node) -> None:
+        """Put one node into the fabric; what sources say of it, they say again with all others."""
+        if self._combined is None:
+            self._fabric.upsert(_fabric_node(node))
+        else:
+            labels = self._combined.labels.get(node.name, node.labels)
+            self._fabric.upsert(replace(_fabric_node(node), labels=labels))
 
     def _look_at(self, old: Node | None, new: Node | None) -> None:
         """Take over what the labels of one node tell, beside its place."""
         for node in (old, new):
             if node is not None:
                 (self._shared.add if node is new and shares(node.labels) else self._shared.discard)(node.name)
-        if self._configured is not None:
+        if self._sources is not None:
+            self._labels_changed = True
+        if self._configured is not None or self._sources is not None:
             return
         if old is not None and new is not None:
             self._labels_changed |= self._seen.change(old.labels, new.labels)
@@ -131,11 +187,17 @@ class World:
     def _detect_again(self) -> None:
         """Other levels mean another fabric; where only the counts in the evidence differ, it is kept."""
         self._labels_changed = False
-        spec, known = detect_seen(self._seen), self._fabric.spec
+        if self._sources is not None:
+            self._combined = self._sources(
+                {str(node.name): node.labels for node in self.ledger.nodes.values()}
+            )
+            self._fabric = self._whole(self._combined.spec)
+            return
+        spec, known = detect_seen(self._seen, family=self._family), self._fabric.spec
         if (spec.levels, spec.partitions) == (known.levels, known.partitions):
             self._fabric.spec = spec
         else:
-            self._fabric = Fabric(spec, map(_fabric_node, self.ledger.nodes.values()))
+            self._fabric = self._whole(spec)
 
 
 def _fabric_node(node: Node) -> FabricNode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scheduler.cli import importing
@@ -133,6 +134,8 @@ def facts_of(reading: ClusterReading) -> tuple[Reading, Mapping[str, NodeFacts]]
         name: NodeFacts(node.labels, sum(amount for one, amount in node.allocatable.items() if is_gpu(one)))
         for name, node in nodes.items()
     }
+    if reading.world.reading is not None:
+        return replace(reading.world.reading, evidence=reading.world.fabric.spec.evidence), facts
     labels = {name: node.labels for name, node in nodes.items()}
     return of_labels(labels, spec=reading.world.fabric.spec), facts
 

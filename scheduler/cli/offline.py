@@ -18,6 +18,7 @@ from scheduler.placement.problem import Limits
 from scheduler.report import refused_report
 from scheduler.show import gang_detail, gang_row
 from scheduler.surroundings import surroundings
+from scheduler.worlds import world_of
 
 
 def rows(snapshots: Sequence[str], config: str | None) -> list[dict[str, Any]]:
@@ -44,9 +45,10 @@ def detail(snapshots: Sequence[str], config: str | None, key: GangKey) -> dict[s
 
 
 def _engine(snapshots: Sequence[str], config: str | None) -> Engine:
-    found = manifests.snapshot(manifests.load(snapshots))
+    documents = manifests.load(snapshots)
+    found = manifests.snapshot(documents)
     configured = load_config(config)
-    engine = Engine(levels=configured.levels, policies=configured.policies)
+    engine = Engine(world_of(configured, [one.object for one in documents if one.fault is None]))
     engine.observe(NodesSeen(tuple(found.nodes)))
     for group in found.pod_groups:
         engine.observe(GroupSeen(group))

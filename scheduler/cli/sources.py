@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from scheduler import manifests
 from scheduler.cli.output import complain
 from scheduler.config import load_config
+from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
 from scheduler.kube.objects import Item, decode_list
 from scheduler.kube.objects import Kind as ObjectKind
 from scheduler.kube.reflector import PATHS
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
+from scheduler.objectfeed import Objects, read_objects
 from scheduler.priorities import BUILT_IN, classes_of
 from scheduler.workloads.kinds import KINDS, Kind
 from scheduler.workloads.known import Workload
 from scheduler.world import World
+from scheduler.worlds import world_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,11 @@ class Source:
             found, classes = manifests.snapshot(documents), classes_of(documents)
             items: tuple[Item, ...] = (*found.nodes, *found.pods, *found.pod_groups)
             faults, workloads = tuple(found.faults), found.workloads
+            objects: Sequence[object] = [one.object for one in documents if one.fault is None]
         else:
-            items, faults = self._live()
+            items, faults, objects = self._live(resources_of(configured.sources))
         pods = tuple(item for item in items if isinstance(item, Pod))
-        world = World(configured.levels, configured.policies)
+        world = world_of(configured, objects)
         world.upsert_nodes(item for item in items if isinstance(item, Node))
         for pod in pods:
             world.ledger.observe_pod(pod)
@@ -66,16 +70,18 @@ class Source:
         groups = tuple(item for item in items if isinstance(item, PodGroup))
         return Reading(world, pods, groups, faults, classes, workloads, documents)
 
-    def _live(self) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
+    def _live(self, resources: Sequence[str]) -> tuple[tuple[Item, ...], tuple[InvalidField, ...], Objects]:
         try:
             access = load_access(kubeconfig=self.kubeconfig, context=self.context)
-            return asyncio.run(_list_all(access))
+            return asyncio.run(_list_all(access, resources))
         except (NoAccess, Unclear) as error:
             wanted = "a cluster that answers, or --snapshot FILE"
             raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
 
 
-async def _list_all(access: Access) -> tuple[tuple[Item, ...], tuple[InvalidField, ...]]:
+async def _list_all(
+    access: Access, resources: Sequence[str]
+) -> tuple[tuple[Item, ...], tuple[InvalidField, ...], Objects]:
     items: list[Item] = []
     faults: list[InvalidField] = []
     kinds: tuple[ObjectKind, ...] = ("Node", "Pod", "PodGroup")
@@ -90,4 +96,5 @@ async def _list_all(access: Access) -> tuple[tuple[Item, ...], tuple[InvalidFiel
             found = decode_list(reply.body, kind)
             items += found.items
             faults += found.faults
-    return tuple(items), tuple(faults)
+        objects = await read_objects(client, resources)
+    return tuple(items), tuple(faults), objects

@@ -7,12 +7,12 @@ thread. Planning itself (`place`) is called by whoever drives the engine, with a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 from scheduler.engine.apart import Apart
 from scheduler.engine.facts import (
+    FabricSeen,
     Fact,
     GroupGone,
     GroupSeen,
@@ -36,11 +36,9 @@ from scheduler.ledger import Hold
 from scheduler.model import GangKey, InvalidInput, NodeName, Pod
 from scheduler.placement.check import Violation
 from scheduler.placement.formulate import formulate
-from scheduler.placement.policy import BUILT_IN, Policy
 from scheduler.placement.problem import Assignment, Rejection
 from scheduler.report import invalid_report, placed_report, refused_report
 from scheduler.world import World
-from topology.model import FabricSpec
 
 LEASE_S = 60.0
 
@@ -48,14 +46,8 @@ LEASE_S = 60.0
 class Engine:
     """Every gang of a cluster on its way from its first pod to its last Binding."""
 
-    def __init__(
-        self,
-        *,
-        levels: FabricSpec | None = None,
-        lease_s: float = LEASE_S,
-        policies: Mapping[str, Policy] = BUILT_IN,
-    ) -> None:
-        self.world = World(levels, policies)
+    def __init__(self, world: World | None = None, *, lease_s: float = LEASE_S) -> None:
+        self.world = World() if world is None else world
         self.gangs: dict[GangKey, GangRecord] = {}
         self._lease_s = lease_s
         self._apart = Apart(self.gangs)
@@ -76,6 +68,9 @@ class Engine:
             case NodeGone(name):
                 if self.world.remove_node(name):
                     self._nodes_changed({name})
+            case FabricSeen(objects):
+                self.world.sources_changed(objects)
+                self._nodes_changed(set())
             case PodSeen(pod):
                 self._pod_seen(pod)
             case PodGone(key):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scheduler.model import InvalidField, Node, NodeName, Pod, PodGroup, PodKey
 from scheduler.workloads.known import Workload, WorkloadKey
@@ -18,6 +20,13 @@ class NodesSeen:
 @dataclass(frozen=True, slots=True)
 class NodeGone:
     name: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class FabricSeen:
+    """The objects that describe the fabric, which say something else than before."""
+
+    objects: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class WorkloadGone:
 Fact = (
     NodesSeen
     | NodeGone
+    | FabricSeen
     | PodSeen
     | PodGone
     | PodUnreadable

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from deploy.local.api import ApiError
 from deploy.local.controlplane import ControlPlane
+from tests.e2e.test_controlplane import eventually
 
 TIER = "fabric.topograph.run/tier-"
 NODES = "/api/v1/nodes"
@@ -118,3 +120,69 @@ def test_import_apply_refuses_contradictions_and_names_nodes_it_may_not_write(
     assert denied.returncode == 1
     assert "node topo-1: 403 " in denied.stderr
     assert denied.stdout.splitlines()[-1] == "0 nodes written"
+
+
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "hypernodes.topology.volcano.sh"},
+    "spec": {
+        "group": "topology.volcano.sh",
+        "scope": "Cluster",
+        "names": {"kind": "HyperNode", "plural": "hypernodes", "singular": "hypernode"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+HYPERNODES = "/apis/topology.volcano.sh/v1alpha1/hypernodes"
+
+
+def hypernode(name: str, *nodes: str) -> dict[str, Any]:
+    members = [{"type": "Node", "selector": {"exactMatch": {"name": node}}} for node in nodes]
+    return {
+        "apiVersion": "topology.volcano.sh/v1alpha1",
+        "kind": "HyperNode",
+        "metadata": {"name": name},
+        "spec": {"tier": 1, "members": members},
+    }
+
+
+def test_hypernodes_of_the_cluster_are_a_source(
+    controlplane: ControlPlane, nodes: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "apiVersion: lockstep.scheduling/v1alpha1\nkind: LockstepConfiguration\n"
+        "topology: {sources: [{objects: hypernode}, labels]}\n"
+    )
+    client = controlplane.client()
+    before = topology(controlplane, "lint", "--config", str(config))
+    assert "the cluster has no objects of kind hypernode [NoObjects]" in before.stdout
+    client.apply(CRD)
+    assert eventually(lambda: hypernodes_served(controlplane))
+    client.apply([hypernode("h1", "topo-1", "topo-3"), hypernode("h2", "topo-2", "topo-4", "ghost")])
+    shown = topology(controlplane, "show", "--config", str(config), "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    assert {one["name"]: one["domains"]["leaf"].split("/")[-1] for one in document["nodes"]} == {
+        "topo-1": "h1", "topo-2": "h2", "topo-3": "h1", "topo-4": "h2",
+    }  # fmt: skip
+    (told,) = [one["message"] for one in document["warnings"] if one["code"] == "SourcesDisagree"]
+    assert "topo-2 in h2 by objects hypernode, in old-leaf by labels; the earlier source counts" in told
+    client.delete(f"{HYPERNODES}/h1")
+    client.delete(f"{HYPERNODES}/h2")
+
+
+def hypernodes_served(plane: ControlPlane) -> bool:
+    try:
+        return plane.client().get(HYPERNODES)["items"] == []
+    except ApiError:
+        return False

@@ -55,7 +55,7 @@ def test_an_unknown_key_names_its_line_and_the_nearest_word() -> None:
         ("service: {grpc: [a:1]}", "service.grpc", "host:port, such as 127.0.0.1:9443 or [::1]:9443"),
         ("topology: {levels: 3}", "topology.levels", "a list of {name, label}, coarse to fine"),
         ("topology: {levels: [{name: a}]}", "topology.levels[0].label", "text, not empty"),
-        ("topology: [1]", "topology", "a mapping with the keys levels, partitions"),
+        ("topology: [1]", "topology", "a mapping with the keys levels, partitions, family, sources"),
         (
             "topology: {levels: [{name: a, label: x}, {name: a, label: y}]}",
             "topology",

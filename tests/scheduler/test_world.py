@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.engine.facts import NodeGone, NodesSeen
@@ -53,6 +53,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_labels_that_change_one_by_one_give_what_a_new_world_sees(
     steps: list[tuple[str, tuple[str, str, str] | None]],

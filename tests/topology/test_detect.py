@@ -1,7 +1,7 @@
 """Detection of label families: which levels, from which labels, and why."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topology.detect import detect, detect_seen
@@ -377,6 +377,7 @@ KEYS = (ZONE, REGION, "fabric.topograph.run/tier-0", "fabric.topograph.run/tier-
 LABELS = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(("", "a", "b", "2")), max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.none() | LABELS), max_size=25))
 def test_what_is_kept_up_equals_what_is_found_anew(steps: list[tuple[int, dict[str, str] | None]]) -> None:
     """Nodes come, change and go; detection asks each time, so its tables exist and must be kept up."""
