@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scheduler.placement.floors import Floor, Kind, kind_of
 from scheduler.placement.objective import evaluate, terms_of, with_bounds
 from scheduler.placement.place import place
 from scheduler.placement.problem import (
@@ -69,11 +70,11 @@ def place_batch(
     if not in_order:
         by_size = sorted(range(len(problems)), key=lambda at: (-work.amounts[at], problems[at].gang))
         best = min(best, work.round(by_size), key=work.key)
-    wanted = frozenset(best.placed) if in_order else work.possible
+    wanted = frozenset(best.placed) if in_order else work.possible()
     best = work.improved(best, wanted=wanted)
-    if work.key(best) != work.bound(wanted):
+    if work.key(best) != work.bound(wanted, best):
         best = _exactly(work, best, wanted)
-    answers = tuple(_with_least(one, alone) for one, alone in zip(best.answers, work.alone, strict=True))
+    answers = tuple(work.with_least(one, at) for at, one in enumerate(best.answers))
     return BatchAnswer(answers, best.order, work.terms(best, wanted))
 
 
@@ -98,26 +99,54 @@ class _Work:
         self.left = rounds * len(problems)
         self.names = _summed_terms(problems)
         self.amounts = [int(asked(problem)[problem.primary]) for problem in problems]
-        self.alone = [place(problem, limits=limits) for problem in problems]
-        self.possible = frozenset(at for at, one in enumerate(self.alone) if isinstance(one, Assignment))
+        self.kinds = [kind_of(problem) for problem in problems]
+        by_kind = {kind: Floor(one, self.names) for kind, one in zip(self.kinds, problems, strict=True)}
+        self.floors = [by_kind[kind] for kind in self.kinds]
+        self.by_kind: dict[Kind, Answer] = {}
+
+    def alone(self, at: int) -> Answer:
+        """What a gang could have alone on the cluster; the same for gangs that ask for the same."""
+        kind = self.kinds[at]
+        if kind not in self.by_kind:
+            self.by_kind[kind] = place(self.problems[at], limits=self.limits)
+        return self.by_kind[kind]
+
+    def possible(self) -> frozenset[int]:
+        """The gangs that could be placed alone."""
+        every = range(len(self.problems))
+        return frozenset(at for at in every if isinstance(self.alone(at), Assignment))
+
+    def best_alone(self, at: int, shown: Answer | None = None) -> tuple[int, ...] | None:
+        """The summed terms of a gang alone; None if it does not fit. Where an answer beside others already
+        has what no answer can better, that is it, and nothing needs to be solved."""
+        if self.kinds[at] not in self.by_kind and isinstance(shown, Assignment):
+            vector = self.vector(shown)
+            if vector == self.floors[at].vector:
+                return vector
+        alone = self.alone(at)
+        return self.vector(alone) if isinstance(alone, Assignment) else None
 
     def round(self, order: Sequence[int]) -> _Round:
         """One gang after the other in this order, each on what the earlier ones left."""
         used: dict[str, Int64] = {}
-        answers = list(self.alone)
+        found: dict[int, Answer] = {}
         for at in order:
-            if at in self.possible and used:
-                answers[at] = place(_beside(self.problems[at], used), limits=self.limits)
+            if used:
+                found[at] = place(_beside(self.problems[at], used), limits=self.limits)
                 self.left -= 1
-            answer = answers[at]
+            else:
+                found[at] = self.alone(at)
+            answer = found[at]
+            if isinstance(answer, Rejection) and isinstance(alone := self.alone(at), Rejection):
+                found[at] = alone  # others have nothing to do with it
             if isinstance(answer, Assignment):
                 _use(self.problems[at], answer.nodes, used)
-        return _Round(tuple(answers), tuple(order))
+        return _Round(tuple(found[at] for at in range(len(found))), tuple(order))
 
     def improved(self, best: _Round, *, wanted: frozenset[int]) -> _Round:
         """Rounds in which the gangs that fell short come first, then every gang once more beside the
         others; a round counts only if it places all that the best one does, and all `wanted` ones it can."""
-        goal, order, seen = self.bound(wanted), list(best.order), {best.order}
+        goal, order, seen = self.bound(wanted, best), list(best.order), {best.order}
         while self.key(best) != goal and self.left > len(order):
             short = [at for at in order if at in wanted and self.falls_short(best, at)]
             order = [*short, *(at for at in order if at not in short)]
@@ -125,14 +154,14 @@ class _Work:
                 break
             seen.add(tuple(order))
             found = self.round(order)
-            if set(best.placed) <= set(found.placed) or wanted == self.possible:
+            if set(best.placed) <= set(found.placed) or wanted == self.possible():
                 best = min(best, found, key=self.key)
         return self.polished(best) if self.key(best) != goal else best
 
     def polished(self, best: _Round) -> _Round:
         """Every gang placed once more on what all the others leave."""
         for at in best.order:
-            if at not in self.possible or self.left <= 0:
+            if self.left <= 0 or not isinstance(self.alone(at), Assignment):
                 continue
             used: dict[str, Int64] = {}
             for other, answer in enumerate(best.answers):
@@ -146,10 +175,11 @@ class _Work:
 
     def falls_short(self, one: _Round, at: int) -> bool:
         """Whether a gang has less than it could have alone."""
-        answer, alone = one.answers[at], self.alone[at]
-        if not isinstance(answer, Assignment) or not isinstance(alone, Assignment):
-            return isinstance(alone, Assignment)
-        return self.vector(answer) != self.vector(alone)
+        answer = one.answers[at]
+        best = self.best_alone(at, answer)
+        if not isinstance(answer, Assignment) or best is None:
+            return best is not None
+        return self.vector(answer) != best
 
     def vector(self, answer: Assignment) -> tuple[int, ...]:
         """What one gang adds to the summed terms."""
@@ -162,15 +192,29 @@ class _Work:
         unplaced = sum(amount for at, amount in enumerate(self.amounts) if at not in one.placed)
         return (unplaced, *(sum(values) for values in zip(*vectors, strict=True))) if vectors else (unplaced,)
 
-    def bound(self, wanted: frozenset[int]) -> tuple[int, ...]:
-        """What the objective can be at best if these gangs are placed, each as if it were alone."""
-        vectors = [self.vector(answer) for at, answer in _assignments(self.alone) if at in wanted]
+    def bound(self, wanted: frozenset[int], shown: _Round) -> tuple[int, ...]:
+        """What the objective can be at best if these gangs are placed, each as if it were alone;
+        `shown`: answers that there are already."""
+        found = [self.best_alone(at, shown.answers[at]) for at in sorted(wanted)]
+        vectors = [vector for vector in found if vector is not None]
         unplaced = sum(amount for at, amount in enumerate(self.amounts) if at not in wanted)
         return (unplaced, *(sum(values) for values in zip(*vectors, strict=True))) if vectors else (unplaced,)
 
+    def with_least(self, answer: Answer, at: int) -> Answer:
+        """An answer whose levels say what the gang could have alone."""
+        if not isinstance(answer, Assignment):
+            return answer
+        alone = self.by_kind.get(self.kinds[at])
+        least = {level: fewest for level, _, fewest in alone.levels} if isinstance(alone, Assignment) else {}
+        levels = tuple(
+            (level, used, min(fewest, least.get(level, self.floors[at].least(level, fewest))))
+            for level, used, fewest in answer.levels
+        )
+        return replace(answer, levels=levels)
+
     def terms(self, one: _Round, wanted: frozenset[int]) -> tuple[TermValue, ...]:
         """The objective with what is proven of it."""
-        values, least = self.key(one), self.bound(wanted)
+        values, least = self.key(one), self.bound(wanted, one)
         names = ("unplaced", *self.names)[: len(values)]
         if one.proven:
             return with_bounds(names, values, {})
@@ -186,7 +230,7 @@ class _Work:
         first = self.problems[0]
         free = int(np.maximum(first.cluster.free[first.primary][first.cluster.usable], 0).sum())
         sums = 1  # bit s: some of the gangs add up to s
-        for at in self.possible:
+        for at in self.possible():
             sums |= sums << self.amounts[at]
         best = (sums & ((1 << (free + 1)) - 1)).bit_length() - 1
         return sum(self.amounts) - best
@@ -209,13 +253,13 @@ def _exactly(work: _Work, best: _Round, wanted: frozenset[int]) -> _Round:
     )
     if found is None:
         return best
-    answers, used = list(work.alone), dict[str, Int64]()
+    answers, used = [work.alone(at) for at in range(len(work.problems))], dict[str, Int64]()
     for at, nodes in found.nodes.items():
         answers[at] = _plain(work.problems[at], nodes)
         _use(work.problems[at], nodes, used)
-    for at in sorted(work.possible - found.nodes.keys()):
+    for at in sorted(work.possible() - found.nodes.keys()):
         answers[at] = place(_beside(work.problems[at], used), limits=work.limits)
-    exact = _Round(tuple(answers), (*found.nodes, *sorted(work.possible - found.nodes.keys())))
+    exact = _Round(tuple(answers), (*found.nodes, *sorted(work.possible() - found.nodes.keys())))
     if work.key(exact) > work.key(best):
         return best
     work.left = max(work.left, len(exact.order))
@@ -226,15 +270,6 @@ def _plain(problem: PlacementProblem, nodes: Int32) -> Assignment:
     """Nodes as an answer of which nothing is proven yet."""
     terms = with_bounds(problem.terms, evaluate(problem, nodes), dict.fromkeys(problem.terms, 0))
     return Assignment(nodes, terms, "gap")
-
-
-def _with_least(answer: Answer, alone: Answer) -> Answer:
-    """An answer whose levels say what the gang could have alone."""
-    if not isinstance(answer, Assignment) or not isinstance(alone, Assignment):
-        return answer
-    least = {level: fewest for level, _, fewest in alone.levels}
-    levels = tuple((level, used, min(fewest, least[level])) for level, used, fewest in answer.levels)
-    return replace(answer, levels=levels)
 
 
 def _summed_terms(problems: Sequence[PlacementProblem]) -> tuple[str, ...]:
