@@ -27,9 +27,8 @@ from scheduler.placement.problem import (
     Rejection,
     TermValue,
     asked,
-    taken,
 )
-from scheduler.placement.together import solve_together
+from scheduler.placement.together import beside, solve_together, use
 
 Answer = Assignment | Rejection
 
@@ -132,7 +131,7 @@ class _Work:
         found: dict[int, Answer] = {}
         for at in order:
             if used:
-                found[at] = place(_beside(self.problems[at], used), limits=self.limits)
+                found[at] = place(beside(self.problems[at], used), limits=self.limits)
                 self.left -= 1
             else:
                 found[at] = self.alone(at)
@@ -140,7 +139,7 @@ class _Work:
             if isinstance(answer, Rejection) and isinstance(alone := self.alone(at), Rejection):
                 found[at] = alone  # others have nothing to do with it
             if isinstance(answer, Assignment):
-                _use(self.problems[at], answer.nodes, used)
+                use(self.problems[at], answer.nodes, used)
         return _Round(tuple(found[at] for at in range(len(found))), tuple(order))
 
     def improved(self, best: _Round, *, wanted: frozenset[int]) -> _Round:
@@ -166,9 +165,9 @@ class _Work:
             used: dict[str, Int64] = {}
             for other, answer in enumerate(best.answers):
                 if other != at and isinstance(answer, Assignment):
-                    _use(self.problems[other], answer.nodes, used)
+                    use(self.problems[other], answer.nodes, used)
             self.left -= 1
-            again = place(_beside(self.problems[at], used), limits=self.limits)
+            again = place(beside(self.problems[at], used), limits=self.limits)
             answers = (*best.answers[:at], again, *best.answers[at + 1 :])
             best = min(replace(best, answers=answers), best, key=self.key)
         return best
@@ -256,9 +255,9 @@ def _exactly(work: _Work, best: _Round, wanted: frozenset[int]) -> _Round:
     answers, used = [work.alone(at) for at in range(len(work.problems))], dict[str, Int64]()
     for at, nodes in found.nodes.items():
         answers[at] = _plain(work.problems[at], nodes)
-        _use(work.problems[at], nodes, used)
+        use(work.problems[at], nodes, used)
     for at in sorted(work.possible() - found.nodes.keys()):
-        answers[at] = place(_beside(work.problems[at], used), limits=work.limits)
+        answers[at] = place(beside(work.problems[at], used), limits=work.limits)
     exact = _Round(tuple(answers), (*found.nodes, *sorted(work.possible() - found.nodes.keys())))
     if work.key(exact) > work.key(best):
         return best
@@ -289,18 +288,3 @@ def _summed_terms(problems: Sequence[PlacementProblem]) -> tuple[str, ...]:
 
 def _of(names: Sequence[str], terms: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name in terms)
-
-
-def _use(problem: PlacementProblem, nodes: Int32, used: dict[str, Int64]) -> None:
-    """Add what a gang's new members take on their nodes."""
-    for name, amount in taken(problem, nodes).items():
-        used[name] = used[name] + amount if name in used else amount
-
-
-def _beside(problem: PlacementProblem, used: dict[str, Int64]) -> PlacementProblem:
-    """The problem on what others leave."""
-    free = problem.cluster.free.copy()
-    for row, name in enumerate(problem.cluster.resources):
-        if name in used:
-            free[row] -= used[name]
-    return replace(problem, cluster=replace(problem.cluster, free=free))

@@ -33,10 +33,11 @@ class Scene:
     ceiling: int | None = None
 
 
-def solve_within(scene: Scene, level: int, options: Int64) -> Whole | None:
+def solve_within(scene: Scene, level: int, options: Int64, *, together: bool | None = None) -> Whole | None:
     """The least cost of the whole gang inside one domain of a level, whichever of the options; of equal
-    ones the first. None when none holds it under the scene's window and ceiling."""
-    if solved_together(scene, level, options):
+    ones the first. None when none holds it under the scene's window and ceiling. `together`: what
+    `solved_together` says, where that is known."""
+    if solved_together(scene, level, options) if together is None else together:
         return _shelf_within(scene, level, _nodes(scene, level, options))
     best: Whole | None = None
     for domain in options.tolist():

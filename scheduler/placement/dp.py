@@ -40,8 +40,9 @@ def solve(problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]
         return None
     found = candidates(form, terms, pods)
     scene = _scene(form, terms, found, pods)
-    options = found.domains if solved_together(scene, found.level, found.domains) else _distinct(scene, found)
-    whole = solve_within(scene, found.level, options)
+    together = solved_together(scene, found.level, found.domains)
+    options = found.domains if together else _distinct(scene, found)
+    whole = solve_within(scene, found.level, options, together=together)
     assert whole is not None, "capacity is exact, so one of the candidates holds the gang"
     balance = next((term for term in terms if term.kind == "balance" and term.level > found.level), None)
     cost, spread = whole.cost, 0

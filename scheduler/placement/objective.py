@@ -102,12 +102,12 @@ def with_bounds(
 def domain_capacity(cluster: Cluster, level: str, primary: int) -> tuple[Int64, Bool]:
     """Per domain of a level: free units of the primary resource on usable nodes
     (int64[domains]), and whether nothing there uses any (bool[domains])."""
-    free, total, busy = _per_node(cluster, primary)
-    if level == NODE:
-        return free, (busy == 0) & (total > 0)
+    free, busy = _per_node(cluster, primary)
+    if level == NODE:  # where nothing is busy, all there is is free
+        return free, (busy == 0) & (free > 0)
     owners = _owners(next(part for part in cluster.partitions if part.name == level))
-    sums = [summed(values, *owners) for values in (free, total, busy)]
-    return sums[0], (sums[2] == 0) & (sums[1] > 0)
+    left, used = (summed(values, *owners) for values in (free, busy))
+    return left, (used == 0) & (left > 0)
 
 
 @lru_cache(maxsize=64)  # partitions are as lasting as the fabric
@@ -116,12 +116,11 @@ def _owners(part: Partition) -> tuple[Int32, Int64 | None, int]:
 
 
 @lru_cache(maxsize=8)
-def _per_node(cluster: Cluster, primary: int) -> tuple[Int64, Int64, Int64]:
-    """Free and total on usable nodes, busy anywhere: int64[nodes]."""
+def _per_node(cluster: Cluster, primary: int) -> tuple[Int64, Int64]:
+    """Free on usable nodes, busy anywhere: int64[nodes]."""
     free, total = cluster.free[primary], cluster.total[primary]
     return (
         np.maximum(free, 0) * cluster.usable,
-        total * cluster.usable,
         np.maximum(total - free, 0),
     )
 

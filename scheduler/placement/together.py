@@ -17,6 +17,7 @@ from scheduler.placement.problem import (
     PlacementProblem,
     ScopeRule,
     ShapeDemand,
+    taken,
 )
 
 Numbered = tuple[int, PlacementProblem, int]
@@ -153,3 +154,18 @@ def _rows(given: Sequence[Int64], problems: Sequence[PlacementProblem], resource
 def _widened(shape: ShapeDemand, problem: PlacementProblem, resources: tuple[str, ...]) -> ShapeDemand:
     asked = dict(zip(problem.cluster.resources, shape.requests.tolist(), strict=True))
     return replace(shape, requests=np.array([asked.get(name, 0) for name in resources], dtype=np.int64))
+
+
+def use(problem: PlacementProblem, nodes: Int32, used: dict[str, Int64]) -> None:
+    """Add what a gang's new members take on their nodes."""
+    for name, amount in taken(problem, nodes).items():
+        used[name] = used[name] + amount if name in used else amount
+
+
+def beside(problem: PlacementProblem, used: dict[str, Int64]) -> PlacementProblem:
+    """The problem on what others leave."""
+    free = problem.cluster.free.copy()
+    for row, name in enumerate(problem.cluster.resources):
+        if name in used:
+            free[row] -= used[name]
+    return replace(problem, cluster=replace(problem.cluster, free=free))
