@@ -53,6 +53,29 @@ def test_exclusive_groups_get_a_domain_each_and_workers_that_come_later_find_the
     assert len(set.union(*found)) == 3
 
 
+def test_where_the_controller_alone_wedges_the_group_is_refused_whole(cluster: Lab) -> None:
+    """Two nodes are free in every domain, the group needs three of one. kube-scheduler alone binds the
+    leader, and its workers may run nowhere else; with Lockstep the leader waits too, until there is room."""
+    fill(cluster, left=2)
+    names = lws_pods("wedge", size=3)
+    alone = templated(pod_spec(), mode="compat")  # not gated
+    cluster.plane.start_scheduler()
+    try:
+        cluster.client.apply(lws("wedge", size=3, annotations=EXCLUSIVE, template=alone))
+        cluster.eventually(lambda: len(cluster.nodes_of(names)) == 2, what="the leader and one worker")
+        cluster.eventually(lambda: unschedulable(cluster, names) == 1, what="the verdict on the other")
+        cluster.client.delete(f"{WORKLOADS[0]}/wedge")
+        cluster.eventually(lambda: not uids(cluster, names), what="the group to be gone")
+    finally:
+        cluster.start_scheduler()
+    cluster.client.apply(lws("wedge", size=3, annotations=EXCLUSIVE))
+    cluster.eventually(lambda: states(cluster) == {"blocked"}, what="the refusal")
+    assert not cluster.nodes_of(names)
+    cluster.client.delete(f"{PODS}/fill-nvl-2-01")
+    nodes = cluster.wait_bound(names)
+    assert {node.rpartition("-")[0] for node in nodes.values()} == {"nvl-2"}
+
+
 def test_sub_groups_are_each_in_one_domain(cluster: Lab) -> None:
     """Eight GPUs are free in every domain: a group of five pods spans two, its sub-groups do not."""
     fill(cluster, left=2)
@@ -151,6 +174,15 @@ def test_a_group_moves_whole_when_a_node_is_lost(cluster: Lab) -> None:
             lambda: not cluster.client.get(f"/api/v1/nodes/{node}")["spec"].get("taints"),
             what="the node to be back",
         )
+
+
+def unschedulable(cluster: Lab, names: list[str]) -> int:
+    """How many of the pods the scheduler has found no node for."""
+    there = pods(cluster)
+    conditions = [
+        one for name in names if name in there for one in there[name]["status"].get("conditions", [])
+    ]
+    return sum(one["type"] == "PodScheduled" and one["status"] == "False" for one in conditions)
 
 
 def states(cluster: Lab) -> set[str]:
