@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.simulate.fabrics import fat_tree, from_topology, rail
 from benchmarks.simulate.traces.job import GPU, PRODUCT, invalid
 from benchmarks.simulate.traces.table import lines, rows
 from deploy.local.objects import node_object
@@ -18,7 +19,8 @@ from topology.synthetic import SyntheticNode, from_rows, hgx, mixed, nvl72, unev
 _MIB = 1 << 20
 
 WANTED = (
-    "nvl72:RACKS[xRACKS_PER_SPINE], hgx:SPINESxLEAVESxNODES, uneven:SEED, mixed, a table of hosts (.csv), "
+    "nvl72:RACKS[xRACKS_PER_SPINE], hgx:SPINESxLEAVESxNODES, superpod:UNITS, rail:PODSxUNITS, "
+    "fattree:[CORESx]SPINESxLEAVESxNODES, uneven:SEED, mixed, topology:FILE, a table of hosts (.csv), "
     "or a snapshot as kubectl prints it (.json, .yaml)"
 )
 
@@ -41,7 +43,8 @@ def cluster(text: str, *, preload: float = 0.0, seed: int = 0) -> ClusterSource:
     """
     if not 0 <= preload < 1:
         raise invalid("--preload", "share", preload, "at least 0 and below 1")
-    found = _from_file(text) if Path(text).suffix or Path(text).exists() else _synthetic(text)
+    named = not text.startswith("topology:") and (Path(text).suffix or Path(text).exists())
+    found = _from_file(text) if named else _synthetic(text)
     if not found.nodes:
         raise invalid(text, "nodes", 0, "at least one node")
     return ClusterSource(found.name, found.nodes, (*found.background, *_preload(found, preload, seed)))
@@ -49,6 +52,8 @@ def cluster(text: str, *, preload: float = 0.0, seed: int = 0) -> ClusterSource:
 
 def _synthetic(text: str) -> ClusterSource:
     kind, _, sizes = text.partition(":")
+    if kind == "topology" and sizes:
+        return ClusterSource(Path(sizes).name, tuple(_node(one) for one in from_topology(sizes)))
     numbers = tuple(int(part) if part.isdecimal() else -1 for part in sizes.split("x")) if sizes else ()
     makers: dict[tuple[str, int], Callable[..., tuple[SyntheticNode, ...]]] = {
         ("nvl72", 1): nvl72,
@@ -56,6 +61,9 @@ def _synthetic(text: str) -> ClusterSource:
         ("hgx", 3): hgx,
         ("uneven", 1): uneven,
         ("mixed", 0): mixed,
+        ("superpod", 1): lambda units: rail(1, units),
+        ("rail", 2): rail,
+        **{("fattree", depth): fat_tree for depth in range(2, 7)},
     }
     maker = makers.get((kind, len(numbers)))
     smallest = 0 if kind == "uneven" else 1

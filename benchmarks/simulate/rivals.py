@@ -44,6 +44,34 @@ def emptiest_first(problem: PlacementProblem) -> Int32 | None:
     return _judged(problem, nodes)
 
 
+_UNASKED = {"cpu": 100, "memory": 200 << 20}
+"""What kube-scheduler's scores take a pod for that asks for no CPU or memory (millis, bytes)."""
+
+
+def stock_scores(problem: PlacementProblem) -> Int32 | None:
+    """Pod after pod by kube-scheduler's default scores of resources, each of weight 1: least allocated and
+    balanced allocation of CPU and memory, in whole points. GPUs only fit or do not. Of equal nodes
+    the first, where kube-scheduler draws one; its other scores have nothing to tell apart here."""
+    room, cluster = slots(problem, 0), problem.cluster
+    rows = [cluster.resources.index(name) for name in _UNASKED if name in cluster.resources]
+    total = np.maximum(cluster.total[rows], 1).astype(np.float64)
+    free = cluster.free[rows].astype(np.float64)
+    asks = [float(problem.shapes[0].requests[row]) or _UNASKED[cluster.resources[row]] for row in rows]
+    asked = np.array(asks)[:, None]
+    nodes = np.empty(problem.pods, dtype=np.int32)
+    for pod in range(problem.pods):
+        if not (room > 0).any():
+            return None
+        left = np.clip((free - asked) / total, 0, 1)
+        points = (100 * left).astype(np.int64).mean(axis=0).astype(np.int64)
+        points += (100 * (1 - left.std(axis=0))).astype(np.int64)
+        at = int(np.where(room > 0, points, -1).argmax())
+        nodes[pod] = at
+        room[at] -= 1
+        free[:, at] -= asked[:, 0]
+    return _judged(problem, nodes)
+
+
 def greedy_groups(problem: PlacementProblem) -> Int32 | None:
     """Group by group down the tree, as topology-aware schedulers of today do: the tightest domain of
     the finest level that holds the group, inside it the largest children first, and the last
@@ -66,6 +94,7 @@ RIVALS: Mapping[str, Rival] = {
     "first-fit": first_fit,
     "best-fit": best_fit,
     "emptiest-first": emptiest_first,
+    "kube-scheduler": stock_scores,
     "greedy-groups": greedy_groups,
 }
 

@@ -134,7 +134,8 @@ def written(rows: Rows) -> str:
 
 
 @pytest.mark.parametrize(
-    "policy", ["lockstep", "keep-holes", "first-fit", "best-fit", "emptiest-first", "greedy-groups"]
+    "policy",
+    ["lockstep", "keep-holes", "first-fit", "best-fit", "emptiest-first", "kube-scheduler", "greedy-groups"],
 )
 @settings(max_examples=15, deadline=None)
 @given(rows=ROWS, queue=st.sampled_from(DISCIPLINES), failing=st.booleans())
