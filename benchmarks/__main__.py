@@ -1,9 +1,10 @@
 """`python -m benchmarks`: measure, print beside the targets, and record.
 
 speed: the engine alone. placement: single decisions of every kind. quality: answers against brute
-force. path: through the real control plane. kalos: real jobs on a real fabric. Without a word: all
-of these. simulate, sweep, compare, generate, fractional: replay job traces; published: the figures that
-stand beside published ones. Each of these has its own --help.
+force. reading: fabrics read, kept up and drawn. path: through the real control plane. kalos: real
+jobs on a real fabric. Without a word: all of these. simulate, sweep, compare, generate, fractional:
+replay job traces; published: the figures that stand beside published ones. Each of these has
+its own --help.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import kalos, path, placing, quality, speed
+from benchmarks import kalos, path, placing, quality, reading, speed
 from benchmarks.figures import Figure
 from benchmarks.published import command as comparing
 from benchmarks.recording import RESULTS, TRACES, record
@@ -29,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return comparing.main(words)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "what", nargs="*", choices=["speed", "placement", "quality", "path", "kalos", []], help="default: all"
+        "what",
+        nargs="*",
+        choices=["speed", "placement", "quality", "reading", "path", "kalos", []],
+        help="default: all",
     )
     parser.add_argument("--runs", type=int, default=3, help="runs per figure (default 3)")
     parser.add_argument("--record", action="store_true", help=f"write the results into {RESULTS.name}")
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--speedup", type=float, default=30.0, help="kalos: how much faster jobs come")
     parser.add_argument("--jobs", type=int, default=10_000, help="kalos: only so many jobs")
     given = parser.parse_args(arguments)
-    chosen = given.what or ["speed", "placement", "quality", "path", "kalos"]
+    chosen = given.what or ["speed", "placement", "quality", "reading", "path", "kalos"]
     met = True
     for what in chosen:
         if what == "kalos":
@@ -67,6 +71,7 @@ def _figures(what: str, runs: int) -> list[Figure]:
             lambda: speed.filtering(5_000, calls=1000, target=8, tell=tell),
             lambda: speed.planning(1_000, runs=2 * runs + 1, target=1.5, tell=tell),
         ],
+        "reading": reading.figures(runs=runs, tell=tell),
         "placement": placing.figures(runs=runs, tell=tell),
         "path": [
             lambda: path.gang_ratio(5_000, 512, runs=runs, target=0.30, tell=tell),

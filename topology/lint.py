@@ -213,13 +213,15 @@ def _own_partitions(reading: Reading) -> Iterator[Finding]:
         domains = members(reading, part)
         for coarse in (level for level in reversed(reading.levels) if tier_number(level) is not None):
             found = list(_crossing(reading, coarse=coarse, fine=part))
-            if 2 * len(found) < len(domains):
+            astray = sum(len(_astray(sides)) for _, sides in found)
+            if 2 * len(found) < len(domains) and astray <= ASTRAY * len(reading.nodes):
                 yield from (_two_parents(reading, part, domain, coarse, sides) for domain, sides in found)
             elif found:
                 share = f"{len(found)} of {len(domains)} domains of {part}"
                 message = f"{share} lie across {coarse}: a hierarchy of its own"
                 names = natural(domain for domain, _ in found)
                 yield Finding("OwnPartition", NOTE, f"{reading.source} {part}", names, message)
+                break  # those that lie across a coarser level too do so for the same reason
 
 
 def _split_links(reading: Reading) -> Iterator[Finding]:
