@@ -13,7 +13,7 @@ from http import HTTPStatus
 from scheduler.config import Config
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Write
-from scheduler.feeds import GroupFeed, NodeFeed, PodFeed, Receiver
+from scheduler.feeds import GroupFeed, NodeFeed, PodFeed, Receiver, WorkloadFeed
 from scheduler.kube import writes
 from scheduler.kube.client import ApiClient, Unclear
 from scheduler.kube.lease import Alone, Elector
@@ -24,10 +24,12 @@ from scheduler.model import NodeName, Pod, PodKey
 log = logging.getLogger(__name__)
 
 _PULSE_S = 5.0
+_OWNERS_S = 20.0
+"""How long pods wait at the start for the objects that own them."""
 
 
 class LiveCluster:
-    """An API server: three reflectors for reading, a lease or none, and the writes of a leader."""
+    """An API server: reflectors for reading, a lease or none, and the writes of a leader."""
 
     def __init__(
         self,
@@ -46,14 +48,37 @@ class LiveCluster:
             Reflector(client, "PodGroup", GroupFeed(receiver), optional=True, clock=clock),
             Reflector(client, "Pod", PodFeed(receiver), clock=clock),
         )
+        self.owners = tuple(
+            Reflector(
+                client,
+                "Other",
+                WorkloadFeed(receiver, kind),
+                optional=True,
+                paths=kind.paths,
+                name=kind.kind,
+                clock=clock,
+            )
+            for kind in config.kinds
+            if kind.facts is not None
+        )
 
     async def run(self) -> None:
         """Read, stand for election, and feel the server's pulse; until cancelled, or one of these breaks."""
         async with asyncio.TaskGroup() as group:
-            for one in self.reflectors:
+            for one in (*self.reflectors[:2], *self.owners):
                 group.create_task(one.run())
+            group.create_task(self._read_pods())
             group.create_task(self.leadership.run())
             group.create_task(self._feel_pulse())
+
+    async def _read_pods(self) -> None:
+        """Pods are read once it is known what their owners say of them, or that these cannot be read now."""
+        waits = [asyncio.create_task(one.synced.wait()) for one in self.owners]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=_OWNERS_S)
+            for one in late:
+                one.cancel()
+        await self.reflectors[2].run()
 
     async def _feel_pulse(self) -> None:
         """An open watch that brings nothing proves nothing; an answer does."""

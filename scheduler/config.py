@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import yaml
 
+from scheduler.kindsconfig import read_kinds
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern
 from scheduler.sourcelist import read_sources
+from scheduler.workloads.kinds import KINDS, Kind
 from scheduler.yamlreader import YamlReader, empty, shown
 from topology.combined import SourceEntry
 from topology.detect import FAMILIES
@@ -95,6 +97,7 @@ class Config:
     service: ServiceConfig = ServiceConfig()
     policies: Mapping[str, Policy] = field(default_factory=lambda: BUILT_IN)
     source: str = "defaults"
+    kinds: tuple[Kind, ...] = KINDS
 
 
 def load_config(path: str | None) -> Config:
@@ -129,14 +132,15 @@ class _Reader(YamlReader):
     """The sections of the configuration."""
 
     def config(self, root: yaml.Node | None) -> Config:
-        known = ("apiVersion", "kind", "topology", "policies", "service")
+        known = ("apiVersion", "kind", "topology", "policies", "workloads", "service")
         entries = self.mapping(root, "file", known)
         self.constant(entries, "apiVersion", API_VERSION, root)
         self.constant(entries, "kind", KIND, root)
         levels, family, sources = self.topology(entries.get("topology"))
         service = self.service(entries.get("service"))
         policies = self.policies(entries.get("policies"))
-        return Config(levels, family, sources, service, policies, self.name)
+        kinds = read_kinds(self, entries.get("workloads"))
+        return Config(levels, family, sources, service, policies, self.name, kinds)
 
     def policies(self, node: yaml.Node | None) -> Mapping[str, Policy]:
         """The built-in policies and those of the file, which may replace them."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.documents import Document, shown
-from scheduler.kube.objects import from_dict
-from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
+from scheduler.kube.objects import Item, from_dict
+from scheduler.model import InvalidField, InvalidInput, Pod, PodGroup
 from scheduler.owners import named, workload_of
 from scheduler.settings import with_settings
 from scheduler.workloads.family import LARGEST
@@ -191,7 +191,7 @@ class _Expansion:
         for item in items:
             self._sort(item)
 
-    def _sort(self, item: Node | Pod | PodGroup) -> None:
+    def _sort(self, item: Item) -> None:
         if isinstance(item, Pod):
             self.pods.append(item)
         elif isinstance(item, PodGroup):

@@ -15,9 +15,17 @@ from scheduler.engine.facts import (
     PodGone,
     PodSeen,
     PodUnreadable,
+    WorkloadGone,
+    WorkloadSeen,
 )
-from scheduler.kube.objects import Item, WatchEvent
-from scheduler.model import GangKey, InvalidField, Node, NodeName, Pod, PodGroup, PodKey
+from scheduler.kube.objects import Item, Other, WatchEvent
+from scheduler.model import GangKey, InvalidField, InvalidInput, Node, NodeName, Pod, PodGroup, PodKey
+from scheduler.owners import of_kind
+from scheduler.workloads.kinds import Kind
+from scheduler.workloads.known import Workload, WorkloadKey
+
+MOST_WORKLOADS = 50_000
+"""Objects of one kind whose word is kept."""
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +129,63 @@ class GroupFeed(_Feed[GangKey]):
 
     def _facts(self, items: tuple[Item, ...]) -> Iterable[Fact]:
         return (GroupSeen(item) for item in items if isinstance(item, PodGroup))
+
+
+class WorkloadFeed(_Feed[WorkloadKey]):
+    """Objects of one kind that own pods: read once per generation, at most `most` of them."""
+
+    def __init__(self, receiver: Receiver, kind: Kind, *, most: int = MOST_WORKLOADS) -> None:
+        super().__init__(receiver, key_of=self._key_of, gone=WorkloadGone)
+        self._kind, self._most = kind, most
+        self._generation: dict[WorkloadKey, tuple[str, int]] = {}
+        self._left_out = 0
+
+    def _key_of(self, item: Item) -> WorkloadKey:
+        assert isinstance(item, Other)
+        return self._key(item.key)
+
+    def _key(self, named: tuple[str, str]) -> WorkloadKey:
+        return WorkloadKey(self._kind.name, named[0] or "default", named[1])
+
+    def replace(self, items: tuple[Item, ...]) -> None:
+        super().replace(items)
+        self._generation = {k: v for k, v in self._generation.items() if k in self._present}
+
+    def event(self, event: WatchEvent) -> None:
+        if event.type == "DELETED":
+            self._generation.pop(self._key(event.key), None)
+        super().event(event)
+
+    def _facts(self, items: tuple[Item, ...]) -> Iterable[Fact]:
+        for item in items:
+            assert isinstance(item, Other)
+            try:
+                found = self._read(item)
+            except InvalidInput as error:
+                for fault in error.faults:
+                    self._receiver.unreadable(fault)
+                continue
+            if found is not None:
+                yield WorkloadSeen(found)
+
+    def _read(self, item: Other) -> Workload | None:
+        """What an object says, None when that cannot have changed or there are too many; raises InvalidInput.
+
+        The API server raises a generation with every change of a spec, and with no other.
+        """
+        key, metadata = self._key(item.key), item.document["metadata"]
+        generation = (str(metadata.get("uid")), metadata.get("generation") or 0)
+        if generation[1] and self._generation.get(key) == generation:
+            return None
+        if key not in self._generation and len(self._generation) >= self._most:
+            self._left_out += 1
+            if self._left_out == 1:
+                log.warning(
+                    "more than %d objects of kind %s: the rest is not read", self._most, self._kind.kind
+                )
+            return None
+        self._generation[key] = generation
+        return of_kind(self._kind, item.document)
 
 
 def _node(item: Item) -> Node:

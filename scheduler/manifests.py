@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.documents import Document, documents, load
 from scheduler.expansion import Expanded, Lookup, pod_manifests, workloads
-from scheduler.kube.objects import from_dict
+from scheduler.kube.objects import Item, from_dict
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
 from scheduler.owners import read
 from scheduler.settings import with_settings
@@ -43,7 +43,7 @@ def snapshot(given: Iterable[Document], kinds: Sequence[Kind] = KINDS) -> Snapsh
     """Nodes, pods, pod groups and owners of a snapshot; a bad object is a fault and the rest is read."""
     given = list(given)
     find = Lookup(given, "")
-    items: list[Node | Pod | PodGroup | Workload] = []
+    items: list[Item | Workload] = []
     faults: list[InvalidField] = []
     ignored: Counter[str] = Counter()
     for document in given:
@@ -69,7 +69,7 @@ def snapshot(given: Iterable[Document], kinds: Sequence[Kind] = KINDS) -> Snapsh
     )
 
 
-def _item(document: Document, find: Lookup, kinds: Sequence[Kind]) -> Node | Pod | PodGroup | Workload | None:
+def _item(document: Document, find: Lookup, kinds: Sequence[Kind]) -> Item | Workload | None:
     """What one object of a snapshot is to us, None for what is not read; raises InvalidInput."""
     version = document.object.get("apiVersion")
     group = version.rpartition("/")[0] if isinstance(version, str) else None

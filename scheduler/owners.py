@@ -65,6 +65,12 @@ def _above(metadata: Document, owner: str) -> WorkloadKey | None:
     )
 
 
+def of_kind(kind: Kind, document: Mapping[str, Any]) -> Workload | None:
+    """What an object of a known kind says, whose list did not repeat its kind. Raises InvalidInput."""
+    version = f"{kind.group}/{kind.versions[0]}" if kind.group else kind.versions[0]
+    return read({"apiVersion": version, **document, "kind": kind.kind}, (kind,))
+
+
 def read(document: Mapping[str, Any], kinds: Sequence[Kind] = KINDS) -> Workload | None:
     """What a live object says of its pods, None when it is of no kind that is read. Raises InvalidInput."""
     version = document.get("apiVersion")

@@ -85,6 +85,8 @@ def _nodes(record: GangRecord) -> list[NodeName]:
 
 
 def _reason(record: GangRecord) -> str:
+    if record.state.value == "forming" and not record.size_known:
+        return f"{len(record.pods)} pods exist; {record.source} does not say how many there will be"
     if record.state.value == "forming":
         return f"{len(record.pods)} of {record.size} pods exist"
     if record.state.value == "degraded":

@@ -33,6 +33,7 @@ LAYERS = (
     ("scheduler.expansion",),
     ("scheduler.manifests", "scheduler.fabrics"),
     ("scheduler.sourcelist", "scheduler.objectfeed"),
+    ("scheduler.kindsconfig",),
     ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds", "scheduler.doorkeeper"),
     ("scheduler.ports", "scheduler.rights", "scheduler.doctor"),
     ("scheduler.decide", "scheduler.moving", "scheduler.priorities", "scheduler.worlds"),
@@ -91,6 +92,7 @@ HOMES = {
     "yaml": (
         "scheduler.files",
         "scheduler.config",
+        "scheduler.kindsconfig",
         "scheduler.yamlreader",
         "scheduler.sourcelist",
         "scheduler.cli",

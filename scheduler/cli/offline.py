@@ -46,8 +46,8 @@ def detail(snapshots: Sequence[str], config: str | None, key: GangKey) -> dict[s
 
 def _engine(snapshots: Sequence[str], config: str | None) -> Engine:
     documents = manifests.load(snapshots)
-    found = manifests.snapshot(documents)
     configured = load_config(config)
+    found = manifests.snapshot(documents, configured.kinds)
     engine = Engine(world_of(configured, [one.object for one in documents if one.fault is None]))
     engine.observe(NodesSeen(tuple(found.nodes)))
     for group in found.pod_groups:

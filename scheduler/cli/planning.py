@@ -100,6 +100,19 @@ def _where(gang: Report) -> str:
     return ", ".join(parts)
 
 
+def _print_sizes(gang: Report) -> None:
+    """Where each parallel size was read, of the gang or of each of its groups."""
+    shape = gang.get("shape", {})
+    for part in (shape, *(group for group in shape.get("groups", ()) if group.get("sources"))):
+        name = f" of group {part['name']}" if part.get("name") else ""
+        told = (
+            f"{key} {part.get(key) if part.get(key) is not None else 'unknown'} ({clean(where)})"
+            for key, where in part.get("sources", {}).items()
+        )
+        if text := ", ".join(told):
+            print(f"\n{clean(gang['gang'])}: sizes{name}: {text}")
+
+
 def print_decision(gang: Report, *, wide: bool) -> None:
     """The reason of a refusal, or with `wide` every pod's place and the objective."""
     reason = gang.get("reason")
@@ -113,6 +126,8 @@ def print_decision(gang: Report, *, wide: bool) -> None:
             print(f"  fix: {clean(fix['change'])}{'' if fix['verified'] else ' (not verified)'}")
     for note in gang.get("notes", ()):
         print(f"\n{clean(gang['gang'])}: note: {clean(note)}")
+    if wide:
+        _print_sizes(gang)
     if wide and gang.get("pods"):
         print()
         levels = list(gang["pods"][0]["domains"])

@@ -11,11 +11,12 @@ from scheduler.cli.output import complain
 from scheduler.config import load_config
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
-from scheduler.kube.objects import Item, decode_list
+from scheduler.kube.objects import Item, Other, decode_list
 from scheduler.kube.objects import Kind as ObjectKind
 from scheduler.kube.reflector import PATHS
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
 from scheduler.objectfeed import Objects, read_objects
+from scheduler.owners import of_kind
 from scheduler.priorities import BUILT_IN, classes_of
 from scheduler.workloads.kinds import KINDS, Kind
 from scheduler.workloads.known import Workload
@@ -54,12 +55,12 @@ class Source:
         workloads: tuple[Workload, ...] = ()
         if self.snapshots:
             documents = tuple(manifests.load(self.snapshots))
-            found, classes = manifests.snapshot(documents), classes_of(documents)
+            found, classes = manifests.snapshot(documents, configured.kinds), classes_of(documents)
             items: tuple[Item, ...] = (*found.nodes, *found.pods, *found.pod_groups)
             faults, workloads = tuple(found.faults), found.workloads
             objects: Sequence[object] = [one.object for one in documents if one.fault is None]
         else:
-            items, faults, objects = self._live(resources_of(configured.sources))
+            items, workloads, faults, objects = self._live(configured.kinds, resources_of(configured.sources))
         pods = tuple(item for item in items if isinstance(item, Pod))
         world = world_of(configured, objects)
         world.upsert_nodes(item for item in items if isinstance(item, Node))
@@ -68,20 +69,21 @@ class Source:
         for fault in faults:
             complain(f"left out: {fault}")
         groups = tuple(item for item in items if isinstance(item, PodGroup))
-        return Reading(world, pods, groups, faults, classes, workloads, documents)
+        return Reading(world, pods, groups, faults, classes, workloads, documents, configured.kinds)
 
-    def _live(self, resources: Sequence[str]) -> tuple[tuple[Item, ...], tuple[InvalidField, ...], Objects]:
+    def _live(self, kinds: Sequence[Kind], resources: Sequence[str]) -> _Live:
         try:
             access = load_access(kubeconfig=self.kubeconfig, context=self.context)
-            return asyncio.run(_list_all(access, resources))
+            return asyncio.run(_list_all(access, kinds, resources))
         except (NoAccess, Unclear) as error:
             wanted = "a cluster that answers, or --snapshot FILE"
             raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
 
 
-async def _list_all(
-    access: Access, resources: Sequence[str]
-) -> tuple[tuple[Item, ...], tuple[InvalidField, ...], Objects]:
+_Live = tuple[tuple[Item, ...], tuple[Workload, ...], tuple[InvalidField, ...], Objects]
+
+
+async def _list_all(access: Access, owners: Sequence[Kind], resources: Sequence[str]) -> _Live:
     items: list[Item] = []
     faults: list[InvalidField] = []
     kinds: tuple[ObjectKind, ...] = ("Node", "Pod", "PodGroup")
@@ -96,5 +98,24 @@ async def _list_all(
             found = decode_list(reply.body, kind)
             items += found.items
             faults += found.faults
+        workloads = [one for kind in owners for one in await _owners(client, kind, faults)]
         objects = await read_objects(client, resources)
-    return tuple(items), tuple(faults), objects
+    return tuple(items), tuple(workloads), tuple(faults), objects
+
+
+async def _owners(client: ApiClient, kind: Kind, faults: list[InvalidField]) -> list[Workload]:
+    """What the objects of one kind say of their pods; none where the cluster does not have or show them."""
+    found: list[Workload] = []
+    for path in kind.paths if kind.facts is not None else ():
+        reply = await client.request("GET", path, timeout_s=120)
+        if not reply.ok:
+            continue
+        for item in decode_list(reply.body, "Other").items:
+            try:
+                said = of_kind(kind, item.document) if isinstance(item, Other) else None
+            except InvalidInput as error:
+                faults += error.faults
+                continue
+            found += [said] if said is not None else []
+        break
+    return found

@@ -99,6 +99,16 @@ class GangRecord:
         return max(stated - len(self.succeeded), 1 if stated else len(self.pods) + 1)
 
     @property
+    def size_known(self) -> bool:
+        """Whether any member, or its owner, says how many members there will be."""
+        return any(m.size is not None for m in self.memberships.values())
+
+    @property
+    def source(self) -> str:
+        """The family that speaks for the gang, as far as one does."""
+        return next((f"the {m.source}" for m in self.memberships.values()), "nothing")
+
+    @property
     def priority(self) -> int:
         return max((pod.priority for pod in self.pods.values()), default=0)
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import aiohttp
 
-_CONNECTIONS = 64
+_CONNECTIONS = 96  # one per watched kind, the rest for writes
 _TIMEOUT_S = 30.0
 
 

@@ -26,10 +26,20 @@ from scheduler.model import (
     PodKey,
     Taint,
 )
-from scheduler.workloads.keys import kept, looks_like_gang
+from scheduler.workloads.keys import OWNING_GROUPS, kept, looks_like_gang
 
-Kind = Literal["Node", "Pod", "PodGroup"]
-Item = Node | Pod | PodGroup
+Kind = Literal["Node", "Pod", "PodGroup", "Other"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Other:
+    """An object of any other kind, as it stands: its family reads it. `key` is its namespace and name."""
+
+    key: tuple[str, str]
+    document: Mapping[str, Any]
+
+
+Item = Node | Pod | PodGroup | Other
 
 _ALLOCATABLE_WANTED = "amounts such as cpu, memory, pods and nvidia.com/gpu"
 _RAW_LIST = msgspec.json.Decoder(structs.RawList)
@@ -68,7 +78,7 @@ class WatchEvent:
 
 class _Reader(NamedTuple):
     decoder: msgspec.json.Decoder[Any]
-    type: type[structs.Wire]
+    type: type[Any]
     build: Callable[[Any], Item]
 
 
@@ -161,7 +171,7 @@ def _pod(obj: structs.PodObject) -> Pod:
         key=key,
         uid=meta.uid or "",
         shape=shape_of(spec, owner=f"pod {key}"),
-        labels=kept(meta.labels or {}),
+        labels=kept(meta.labels or {}) if _of_known_kind(meta) else meta.labels or {},
         annotations=kept(meta.annotations or {}),
         owner=_owner(meta),
         containers=_containers(spec) if _readable(obj) else (),
@@ -184,6 +194,12 @@ def _readable(obj: structs.PodObject) -> bool:
     if not obj.spec.node_name or obj.spec.scheduling_group or obj.spec.workload_ref:
         return True
     return looks_like_gang(obj.metadata.labels or {}) or looks_like_gang(obj.metadata.annotations or {})
+
+
+def _of_known_kind(meta: structs.Meta) -> bool:
+    """Whether families say which labels matter; a custom kind's mapping may name any of its pods' labels."""
+    owner = _owner(meta)
+    return owner is None or owner.api_version.rpartition("/")[0] in OWNING_GROUPS
 
 
 def _group_name(spec: structs.PodSpec) -> str | None:
@@ -233,6 +249,14 @@ def _pod_group(obj: structs.PodGroupObject) -> PodGroup:
     )
 
 
+def _other(obj: dict[str, Any]) -> Other:
+    metadata = obj.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
+        raise InvalidInput(InvalidField("object without a name", "metadata.name", "", "a name"))
+    return Other((str(metadata.get("namespace") or ""), name), obj)
+
+
 def _named(meta: structs.Meta, *, kind: str) -> str:
     if not meta.name:
         raise InvalidInput(InvalidField(f"{kind} without a name", "metadata.name", "", "a name"))
@@ -243,4 +267,5 @@ _READERS = {
     "Node": _Reader(msgspec.json.Decoder(structs.NodeObject), structs.NodeObject, _node),
     "Pod": _Reader(msgspec.json.Decoder(structs.PodObject), structs.PodObject, _pod),
     "PodGroup": _Reader(msgspec.json.Decoder(structs.PodGroupObject), structs.PodGroupObject, _pod_group),
+    "Other": _Reader(msgspec.json.Decoder(dict[str, Any]), dict, _other),
 }

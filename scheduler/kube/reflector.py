@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -24,6 +24,7 @@ PATHS: dict[Kind, str] = {
     "Node": "/api/v1/nodes",
     "Pod": "/api/v1/pods",
     "PodGroup": "/apis/scheduling.k8s.io/v1beta1/podgroups",
+    "Other": "",
 }
 
 
@@ -62,6 +63,7 @@ class Reflector:
     last list was asked for, `heard_s` that of the last sign of life of the watch, `connected` whether
     one is open. An `optional` kind that
     the server does not know counts as empty (`absent`) and is asked for again now and then.
+    `paths`: where the server may have the kind, by version; `name`: what it is called.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Reflector:
         sink: Sink,
         *,
         optional: bool = False,
+        paths: Sequence[str] = (),
+        name: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
@@ -82,6 +86,8 @@ class Reflector:
         self.error = ""
         self._client, self._sink, self._clock = client, sink, clock
         self._optional = optional
+        self._paths, self._at = tuple(paths) or (PATHS[kind],), 0
+        self.name = name or kind
         self._turn: asyncio.Task[None] | None = None
 
     def silent_s(self) -> float:
@@ -118,7 +124,7 @@ class Reflector:
                     version = await self._watch(version)
             except (Unclear, WatchRefused, InvalidInput) as error:
                 if str(error) != self.error:
-                    log.warning("%s: %s; trying again", self.kind, error)
+                    log.warning("%s: %s; trying again", self.name, error)
                 self.error = str(error)
                 asked_s = error.retry_after_s if isinstance(error, WatchRefused) else 0.0
             finally:
@@ -128,8 +134,12 @@ class Reflector:
 
     async def _list(self) -> str:
         began_s = self._clock()
-        reply = await self._client.request("GET", PATHS[self.kind], timeout_s=120)
+        reply = await self._client.request("GET", self._paths[self._at], timeout_s=120)
+        if reply.status == 404 and self._at + 1 < len(self._paths):
+            self._at += 1  # another version of the same kind
+            return await self._list()
         if reply.status in (403, 404) and self._optional:
+            self._at = 0
             self.absent = True
             self._sink.replace(())
             self.synced.set()
@@ -157,14 +167,14 @@ class Reflector:
             "timeoutSeconds": str(_WATCH_S),
         }
         try:
-            async with self._client.lines(PATHS[self.kind], query=query) as batches:
+            async with self._client.lines(self._paths[self._at], query=query) as batches:
                 self.connected = True
                 async for lines in batches:
                     for line in lines:
                         event = decode_event(line, self.kind)
                         if event.type == "ERROR":
                             if event.code != _GONE:
-                                log.warning("%s: the watch reports %s", self.kind, event.fault or event.code)
+                                log.warning("%s: the watch reports %s", self.name, event.fault or event.code)
                             return ""
                         version = event.resource_version or version
                         self._take(event)
@@ -174,7 +184,7 @@ class Reflector:
                 return ""
             raise
         except Unclear as error:
-            log.info("%s: %s; watching again", self.kind, error)
+            log.info("%s: %s; watching again", self.name, error)
             self._disconnected()
             await asyncio.sleep(0.2)
         return version

@@ -24,7 +24,10 @@ def blocks_of(gang: Gang) -> tuple[list[tuple[Scope, Int32]], Int32, Int32]:
     if groups is not None:
         blocks.append(("group", groups))
     pipeline, tensor, stage, replica = (np.full(pods, -1, dtype=np.int32) for _ in range(4))
-    for own, sizes in _roles(gang):
+    for everybody, sizes in _roles(gang):
+        own = [
+            at for at in everybody if gpus_of(gang.members[at].shape)
+        ]  # a router or a launcher has no rank
         per_pod = {gpus_of(gang.members[at].shape) for at in own}
         if not sizes.tensor or len(per_pod) != 1 or (gpus := per_pod.pop()) == 0:
             continue

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scheduler.devices import is_gpu
 from scheduler.model import HOST_PORT, Constraint, Gang, InvalidField, InvalidInput, NodeName, PodShape, Scope
-from scheduler.placement.blocks import blocks_of, with_default_levels
+from scheduler.placement.blocks import NVLINK, blocks_of, with_default_levels
 from scheduler.placement.objective import terms_of
 from scheduler.placement.policy import BUILT_IN, Policy, ordered, policy_named
 from scheduler.placement.problem import (
@@ -28,6 +28,10 @@ from scheduler.placement.problem import (
 from topology.model import Partition
 
 _SHARED_GPUS = "its GPUs are shared among pods, so not for tensor parallelism"
+
+
+TIER = "tier:"
+"""How a level begins that is a number of tiers, as Volcano counts them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,8 +193,17 @@ def _refuse_without_blocks(
     raise InvalidInput(InvalidField(f"gang {gang.key}", field_name, stated, wanted))
 
 
+def _tier(number: str, known: tuple[str, ...]) -> str | None:
+    """The level that is so many tiers of switches above the nodes: tier 1 is what joins nodes directly."""
+    switched = [level for level in known if level not in (NODE, NVLINK)]
+    at = int(number) if number.isascii() and number.isdecimal() and len(number) < 4 else 0
+    return switched[-at] if 1 <= at <= len(switched) else None
+
+
 def _level(gang: Gang, wish: Constraint, view: View, known: tuple[str, ...]) -> str:
     level = view.resolve(wish.level)
+    if level is None and wish.level.startswith(TIER):
+        level = _tier(wish.level.removeprefix(TIER), known)
     if level is not None:
         return level
     nearest = difflib.get_close_matches(wish.level, [*known, NODE], n=1)

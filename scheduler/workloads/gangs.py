@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from scheduler.model import Constraint, Gang, InvalidField, InvalidInput, Membership, Parallelism, Pod
-from scheduler.workloads import agreement, kueue, parallelism
+from scheduler.workloads import agreement, kueue, parallelism, worlds
 from scheduler.workloads.annotations import SOURCE as ANNOTATIONS
 from scheduler.workloads.annotations import Annotations, overlay, refuse_strays
 from scheduler.workloads.builtin import IndexedJob, Replicas
@@ -167,6 +167,7 @@ def assemble(members: Members) -> Gang:
         ),
         policy=_first_said(members, lambda m: m.policy, ""),
     )
+    gang = replace(gang, warnings=(*gang.warnings, *worlds.doubts(members)))
     gang = with_products(gang, faults)
     if faults:
         raise InvalidInput(*faults)

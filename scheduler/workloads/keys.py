@@ -98,6 +98,22 @@ def kept(metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if key.startswith(KEPT_PREFIXES)}
 
 
+OWNING_GROUPS = frozenset(
+    (
+        "",
+        "v1",
+        "apps",
+        "batch",
+        "batch.volcano.sh",
+        "leaderworkerset.x-k8s.io",
+        "kubeflow.org",
+        "ray.io",
+        "grove.io",
+        "sparkoperator.k8s.io",
+    )
+)
+"""API groups of the controllers of pods whose labels are known."""
+
 NAMING = (
     LWS + "name",
     DISAGGREGATED + "name",

@@ -59,10 +59,10 @@ class Kind:
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
     @property
-    def path(self) -> str:
-        """Where the API lists all objects of this kind."""
-        root = f"/apis/{self.group}/{self.versions[0]}" if self.group else f"/api/{self.versions[0]}"
-        return f"{root}/{self.plural}"
+    def paths(self) -> tuple[str, ...]:
+        """Where the API lists all objects of this kind, by version."""
+        root = f"/apis/{self.group}" if self.group else "/api"
+        return tuple(f"{root}/{version}/{self.plural}" for version in self.versions)
 
 
 def _kubeflow(kind: str) -> Kind:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
@@ -23,6 +24,7 @@ _ENVIRONMENT = {
     "NIM_TENSOR_PARALLEL_SIZE": "tp",
     "NIM_PIPELINE_PARALLEL_SIZE": "pp",
     "NIM_DATA_PARALLEL_SIZE": "dp",
+    "NIM_EXPERT_PARALLEL_SIZE": "ep",
     "TENSOR_PARALLEL_SIZE": "tp",
     "PIPELINE_PARALLEL_SIZE": "pp",
 }
@@ -42,6 +44,13 @@ _FLAGS = {
 }
 """Flags that mean one thing whichever engine reads them. Written with - here: vLLM takes _ as well,
 TensorRT-LLM only _."""
+
+_SETTINGS = {
+    "tensor_model_parallel_size": "tp",
+    "pipeline_model_parallel_size": "pp",
+    "expert_model_parallel_size": "ep",
+}
+"""NeMo's settings, written as `model.tensor_model_parallel_size=8`."""
 
 _ENGINE_FLAGS = {
     "vllm": {"-tp": "tp", "-pp": "pp", "-dp": "dp"},
@@ -70,10 +79,16 @@ _SHELLS = ("sh", "bash", "ash", "dash", "zsh")
 _DEEPEST = 3  # shells inside shells
 
 
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=([^\s=]+)")
+
+
 class _Statement(NamedTuple):
+    """What is said of one size: its text, where, and what the same flag said before, if anything else."""
+
     short: str
     text: str
     where: str
+    before: str = ""
 
 
 def of_pod(pod: Pod, *, known: Collection[str] = ()) -> Parallelism:
@@ -84,13 +99,15 @@ def of_pod(pod: Pod, *, known: Collection[str] = ()) -> Parallelism:
     """
     found: dict[str, tuple[int, str]] = {}
     faults: list[InvalidField] = []
+    unknown: dict[str, str] = {}
     for container in pod.containers:
         unclear: set[str] = set()
-        for short, text, where in _statements(container):
+        for short, text, where, before in _statements(container):
             source = f"container {container.name}: {where}"
             value = _value(text, container, pod)
             if value is None:
                 unclear.add(short)
+                unknown.setdefault(short, f"{source} is {text}, which only the running container knows")
             if short in known or value is None:
                 continue
             if isinstance(value, str):
@@ -100,13 +117,16 @@ def of_pod(pod: Pod, *, known: Collection[str] = ()) -> Parallelism:
                 wanted = f"{found[short][0]}, as {found[short][1]} says"
                 faults.append(InvalidField(pod.name, source, str(value), wanted))
             else:
-                found.setdefault(short, (value, source))
+                twice = f" (given twice: first {before}, then {text}; the last one counts)" if before else ""
+                found.setdefault(short, (value, source + twice))
         if not unclear & {"tp", "dp"} and not {"ep", "tp", "dp"} & set(known):
             _experts(found, container)
     if faults:
         raise InvalidInput(*faults)
     sizes = {FIELDS[short]: value for short, (value, _) in found.items()}
-    return Parallelism(**sizes, sources=tuple((short, where) for short, (_, where) in found.items()))
+    sources = {short: where for short, where in unknown.items() if short not in known}
+    sources |= {short: where for short, (_, where) in found.items()}
+    return Parallelism(**sizes, sources=tuple(sources.items()))
 
 
 _NODE_FLAGS = ("--nnodes", "--num-nodes")
@@ -119,11 +139,11 @@ def nodes_of(pod: Pod) -> int:
 
 
 def _nodes(container: Container, pod: Pod) -> int:
-    words = list(_words(container))
+    words = _words(container)
     found = 1
     for at, word in enumerate(words):
         written, equals, value = word.partition("=")
-        if _plain(written) in _NODE_FLAGS:
+        if _plain(written) in _NODE_FLAGS or written.rpartition(".")[2] == "num_nodes":
             text = value if equals else words[at + 1] if at + 1 < len(words) else ""
             number = _value(text.rpartition(":")[2], container, pod)
             found = number if isinstance(number, int) else 1
@@ -142,28 +162,39 @@ def _flags_of(container: Container) -> set[str]:
     return {_plain(word) for word in _words(container)}
 
 
-def _statements(container: Container) -> Iterator[_Statement]:
-    """What is said of each size: on the command line, where the last word counts, and in the environment."""
-    words = list(_words(container))
+@lru_cache(maxsize=4096)
+def _statements(container: Container) -> tuple[_Statement, ...]:
+    """What is said of each size: on the command line, where the last word counts, and in the environment.
+
+    The pods of a gang mostly have equal containers, so these are read once.
+    """
+    words = _words(container)
     engine = _engine(container, words)
     flags = _FLAGS | _ENGINE_FLAGS.get(engine, {})
     said: dict[str, _Statement] = {}
     for at, word in enumerate(words):
         written, equals, value = word.partition("=")
-        short = flags.get(_plain(written))
-        if short is None:
+        short = flags.get(_plain(written)) or (_setting(written) if equals else None)
+        if short is None or (not equals and at + 1 == len(words)):
             continue
-        if equals:
-            said[short] = _Statement(short, value, written)
-        elif at + 1 < len(words):
-            said[short] = _Statement(short, words[at + 1], written)
+        text = value if equals else words[at + 1]
+        earlier = said.get(short)
+        before = earlier.text if earlier and earlier.text != text else ""
+        said[short] = _Statement(short, text, written, before)
     if engine == "sglang" and any(_plain(word) == _DATA_INSIDE_TENSOR for word in words):
         said.pop("dp", None)
-    yield from said.values()
     environment = _ENVIRONMENT | _ENGINE_ENVIRONMENT.get(engine, {})
-    for name, value in container.env:
-        if name in environment and value:
-            yield _Statement(environment[name], value, f"env {name}")
+    stated = (
+        _Statement(environment[name], value, f"env {name}")
+        for name, value in container.env
+        if name in environment and value
+    )
+    return (*said.values(), *stated)
+
+
+def _setting(written: str) -> str | None:
+    """What a setting of NeMo says, such as `model.tensor_model_parallel_size` or `++a.b`."""
+    return None if written.startswith("-") else _SETTINGS.get(written.lstrip("+").rpartition(".")[2])
 
 
 def _plain(flag: str) -> str:
@@ -171,9 +202,10 @@ def _plain(flag: str) -> str:
     return flag.replace("_", "-") if flag.startswith("--") else flag
 
 
-def _words(container: Container) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def _words(container: Container) -> tuple[str, ...]:
     """The command line, with what stands in a shell's script split into its words."""
-    yield from _unfolded((*container.command, *container.args), _DEEPEST)
+    return tuple(_unfolded((*container.command, *container.args), _DEEPEST))
 
 
 def _unfolded(line: Iterable[str], depth: int) -> Iterator[str]:
@@ -197,7 +229,7 @@ def _split(script: str) -> Iterable[str]:
         return _OPERATORS.sub(" ; ", text).split()
 
 
-def _engine(container: Container, words: list[str]) -> str:
+def _engine(container: Container, words: Sequence[str]) -> str:
     text = " ".join((*words, container.image)).lower()
     found = [name for name, signs in _ENGINE_WORDS.items() if any(sign in text for sign in signs)]
     return found[0] if len(found) == 1 else next((n for n in found if n in container.image.lower()), "")
@@ -205,7 +237,9 @@ def _engine(container: Container, words: list[str]) -> str:
 
 def _value(text: str, container: Container, pod: Pod) -> int | str | None:
     """The number; the text itself when it is a literal that is none; None for an unknown variable."""
-    env = dict(container.env)
+    if "$" not in text and "`" not in text:
+        return _number(text)
+    env = {**dict(container.env), **_assigned(container)}
     if LWS + "size" in pod.annotations:
         env.setdefault("LWS_GROUP_SIZE", pod.annotations[LWS + "size"])
     for _ in range(3):
@@ -214,6 +248,17 @@ def _value(text: str, container: Container, pod: Pod) -> int | str | None:
         text = _VARIABLE.sub(lambda match: _looked_up(match, env), text)
     if "$" in text or "`" in text:
         return None
+    return _number(text)
+
+
+@lru_cache(maxsize=4096)
+def _assigned(container: Container) -> Mapping[str, str]:
+    """Variables that a script sets itself, as in `export TP=8; vllm serve -tp $TP`."""
+    found = (_ASSIGNMENT.fullmatch(word) for word in _words(container))
+    return {match[1]: match[2] for match in found if match}
+
+
+def _number(text: str) -> int | str:
     text = text.strip().strip("'\"")
     if text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= LARGEST:
         return int(text)

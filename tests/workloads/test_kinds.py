@@ -64,6 +64,14 @@ def sizes(gang: Gang) -> tuple[int | None, int | None, int | None]:
             },
         ),
         (
+            "jobset-exclusive",
+            "JobSet",
+            {
+                "apart-workers-0": "apart-workers-0-0 apart-workers-0-1",
+                "apart-workers-1": "apart-workers-1-0 apart-workers-1-1",
+            },
+        ),
+        (
             "pytorchjob",
             "Kubeflow job",
             {"llama": "llama-master-0 llama-worker-0 llama-worker-1 llama-worker-2"},
@@ -166,7 +174,7 @@ def test_constraints_of_upstreams_are_understood() -> None:
     def wishes(name: str, gang: str) -> list[tuple[str, str, bool, str | None]]:
         return [(c.scope, c.level, c.required, c.group) for c in gangs_of(expanded(name))[gang].constraints]
 
-    assert wishes("jobset-two-jobs", "pretrain") == [("group", "example.com/rack", True, None)]
+    assert wishes("jobset-exclusive", "apart-workers-1") == [("gang", "example.com/rack", True, None)]
     assert wishes("podcliqueset", "disagg-0") == [("gang", "rack", True, None)]
     assert wishes("volcanojob", "horovod") == [("gang", "tier:1", True, None)]
     assert wishes("kueue-pod-group", "plain") == [("gang", "example.com/rack", True, None)]

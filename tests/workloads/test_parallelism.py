@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
 from scheduler.workloads.keys import LWS
-from scheduler.workloads.parallelism import of_pod
+from scheduler.workloads.parallelism import nodes_of, of_pod
 from tests.builders import pod
 
 VLLM, SGLANG, TRTLLM = (
@@ -180,3 +180,47 @@ def test_any_command_line_gives_sizes_or_faults(words: list[str], script: str) -
         assert error.faults
     else:
         assert found.tensor is None or found.tensor >= 1
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "wanted"),
+    [
+        ("nemo", ("python", "train.py", "model.tensor_model_parallel_size=8", "trainer.num_nodes=4"), 8),
+        ("nemo", ("python", "train.py", "++model.tensor_model_parallel_size=4"), 4),
+        ("i", ("sh", "-c", "export TP=8; exec vllm serve m -tp $TP"), 8),
+        ("i", ("sh", "-c", "TP=4 vllm serve m -tp ${TP}"), 4),
+        ("i", ("deepspeed", "--num_nodes", "2", "train.py", "--tensor-model-parallel-size", "2"), 2),
+        (VLLM, ("serve", "m", "-tp", "8", "--data-parallel-size-local", "4"), 8),
+    ],
+)
+def test_more_engines_and_scripts(image: str, words: tuple[str, ...], wanted: int) -> None:
+    assert read(container(*words, image=image)).tensor == wanted
+
+
+def test_a_flag_given_twice_is_told_and_the_last_one_counts() -> None:
+    found = read(container("-tp", "2", "-tp", "4", image=VLLM))
+    assert found.tensor == 4
+    assert found.sources == (
+        ("tp", "container main: -tp (given twice: first 2, then 4; the last one counts)"),
+    )
+
+
+def test_a_variable_that_nobody_knows_is_told() -> None:
+    found = read(container("-tp", "$GPUS", image=VLLM))
+    assert found.tensor is None
+    assert found.sources == (("tp", "container main: -tp is $GPUS, which only the running container knows"),)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("torchrun", "--nnodes=4", "x.py"), 4),
+        (("torchrun", "--nnodes", "1:4", "x.py"), 4),
+        (("deepspeed", "--num_nodes=2"), 2),
+        (("python", "trainer.num_nodes=8"), 8),
+        (("torchrun", "--nnodes=$N"), 1),
+        (("serve",), 1),
+    ],
+)
+def test_the_nodes_that_an_engine_is_told_of(words: tuple[str, ...], wanted: int) -> None:
+    assert nodes_of(holding(container(*words))) == wanted

@@ -119,7 +119,9 @@ capabilities: {drop: [ALL]}
 - name: gang-member
   expression: >-
     (has(object.metadata.annotations) && 'lockstep.scheduling/gang' in object.metadata.annotations)
-    || (has(object.metadata.labels) && 'leaderworkerset.sigs.k8s.io/name' in object.metadata.labels)
+    || (has(object.metadata.labels)
+        && ['leaderworkerset.sigs.k8s.io/name', 'jobset.sigs.k8s.io/jobset-name',
+            'training.kubeflow.org/job-name', 'ray.io/cluster'].exists(key, key in object.metadata.labels))
 - name: not-an-upstream-gang
   expression: "!has(object.spec.schedulingGroup)"
 - name: without-node
