@@ -24,7 +24,7 @@ from scheduler.model import NodeName, Pod, PodKey
 log = logging.getLogger(__name__)
 
 _PULSE_S = 5.0
-_OWNERS_S = 20.0
+_OWNERS_S = 2.0
 """How long pods wait at the start for the objects that own them."""
 
 
