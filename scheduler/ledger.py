@@ -255,6 +255,11 @@ class Ledger:
         spare = self._total[:, at] - self._used[:, at] - self._held[:, at]
         return bool(((spare < 0) & (self._held[:, at] > 0)).any())
 
+    def promised_twice(self) -> list[NodeName]:
+        """Nodes on which something is held and that have less than what runs there and is held there."""
+        over = (self._used + self._held > self._total) & (self._held > 0)
+        return [NodeName(name) for at, name in enumerate(self.names) if over[:, at].any()]
+
     def masks(self, shape: PodShape) -> Masks:
         """Where a shape may run: now, ever, and why not; live arrays, not to be kept."""
         return self._masks.of(shape, lambda: [self.nodes[NodeName(name)] for name in self.names])

@@ -55,6 +55,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.broken_promises = Counter(
+            "lockstep_broken_promises_total",
+            "Safety properties found broken in paranoid mode, by property: always 0.",
+            ["property"],
+            registry=self.registry,
+        )
         self.unreadable = Counter(
             "lockstep_unreadable_objects_total",
             "Objects of the API that could not be read.",

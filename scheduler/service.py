@@ -12,7 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from scheduler.config import Config
-from scheduler.decide import BATCH, decide
+from scheduler.decide import BATCH
 from scheduler.decisions import Decisions
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
@@ -26,6 +26,7 @@ from scheduler.journal import Journal
 from scheduler.leading import Cluster, claimed
 from scheduler.metrics import Metrics
 from scheduler.model import GangKey, InvalidField
+from scheduler.paranoid import Paranoid, Trusting
 from scheduler.placement.batch import BatchAnswer
 from scheduler.placement.problem import Limits, Rejection
 from scheduler.questions import Questions
@@ -62,6 +63,8 @@ class Service:
         self._solver = solver or ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
         self._questions = Questions(self.engine)
         self._journal = Journal(first=time.time_ns() // 1000)
+        watchful = Paranoid if config.service.paranoid else Trusting
+        self._paranoid = watchful(self.engine, self._metrics)
         self._work = asyncio.Event()
         self._cluster: Cluster | None = None
         self._binder: Binder | None = None
@@ -128,6 +131,7 @@ class Service:
                 self._sweep()
                 await self._plan_all()
                 self._writing.start()
+                self._paranoid.look(self._clock())
                 await _first(self._work.wait(), timeout_s=_SWEEP_S)
             await self._until_stopped(cluster, term)
         finally:
@@ -171,9 +175,10 @@ class Service:
             if not requests:
                 return
             started = time.perf_counter()
-            decided = await asyncio.get_running_loop().run_in_executor(
-                self._solver, decide, requests, self.limits
-            )
+            loop = asyncio.get_running_loop()
+            decided = await loop.run_in_executor(self._solver, self._paranoid.decide, requests, self.limits)
+            if self._cluster.term() != term:
+                return
             each = (time.perf_counter() - started) / len(requests)
             self._settle(requests, decided, each)
             self._writing.start()
@@ -214,7 +219,9 @@ class Service:
         return self._cluster.stale() if self._cluster else ""
 
     def filter(self, body: bytes) -> bytes:
-        return answers.filter_nodes(self.engine, body, self._clock())
+        answer = answers.filter_nodes(self.engine, body, self._clock())
+        self._paranoid.filtered(body, answer)
+        return answer
 
     def prioritize(self, body: bytes) -> bytes:
         return answers.prioritize_nodes(self.engine, body, self._clock())

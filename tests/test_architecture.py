@@ -40,7 +40,7 @@ LAYERS = (
     ("scheduler.whatif", "scheduler.journal", "scheduler.recorder"),
     ("scheduler.decisions",),
     ("scheduler.questions", "scheduler.cluster", "scheduler.writing"),
-    ("scheduler.leading",),
+    ("scheduler.leading", "scheduler.paranoid"),
     ("scheduler.service",),
     ("scheduler.app",),
     ("scheduler.cli",),

@@ -6,6 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass
 
+from scheduler.paranoid import Paranoid
 from tests.drills.site import SETTLED_S, Site
 from tests.fakes import Object, virtually
 
@@ -53,6 +54,10 @@ async def _story(seed: int) -> Story:
     wrong = list(site.broken)
     if half_s > SETTLED_S:
         wrong.append(f"S2: partly bound for {half_s:.1f} s: {site.partial()}")
+    for replica in site.replicas:
+        paranoid = replica.service._paranoid
+        assert isinstance(paranoid, Paranoid)
+        wrong += paranoid.broken
     evicted = any(path.endswith("/eviction") for _, path in site.api.writes)
     wrong += [f"the service ended: {task.exception()!r}" for task in _ended(site)]
     await site.stop()

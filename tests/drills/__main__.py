@@ -1,0 +1,161 @@
+"""All drills by one command: `python -m tests.drills [NUMBER...] [--record] [--kills N] [--real-kills N]`.
+
+Each is a script of its own or a test; the figures go to tests/drills/RESULTS.md with `--record`.
+Takes about half an hour with the default counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).with_name("RESULTS.md")
+MARK = "<!-- written by python -m tests.drills --record -->"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill: its number in the list of the reliability page, what it does, and how."""
+
+    number: str
+    title: str
+    tests: tuple[str, ...] = ()
+    run: Callable[[argparse.Namespace], tuple[bool, str]] | None = None
+
+
+def kills_in_process(options: argparse.Namespace) -> tuple[bool, str]:
+    """A kill at a random write of each of so many histories."""
+    from tests.drills.crashes import story
+
+    killed = half = evicted = 0
+    wrong, longest_s = [], 0.0
+    for seed in range(options.kills):
+        found = story(seed)
+        killed, half = killed + found.killed, half + found.partial_at_death
+        evicted, longest_s = evicted + found.evicted, max(longest_s, found.half_s)
+        wrong += [(seed, one) for one in found.wrong]
+    told = f"{options.kills} histories, {killed} killed at a write, {half} of them amid Bindings: "
+    told += f"{len(wrong)} wrong, longest half {longest_s:.1f} s, {evicted} with a gang released"
+    return not wrong, told
+
+
+def kills_for_real(options: argparse.Namespace) -> tuple[bool, str]:
+    """kill -9 of the service at random moments of so many gang placements on the real control plane."""
+    from tests.drills.killing import random_kills
+
+    return random_kills(options.real_kills)
+
+
+E2E = "tests/e2e/test_crashes.py::"
+DRILLS = (
+    Drill("1a", "kill at a random write, API server of ours", run=kills_in_process),
+    Drill("1b", "kill -9 at random, real control plane", run=kills_for_real),
+    Drill("1c", "kill -9 after k of 16 Bindings, every k", (E2E + "test_every_kill_after_so_many_bindings",)),
+    Drill(
+        "1d",
+        "a start that cannot be completed",
+        (E2E + "test_what_was_begun_and_cannot_be_completed_is_released",),
+    ),
+    Drill("2, 6", "SIGTERM, and a leader that slept past its lease", (E2E + "test_two_replicas_hand_over",)),
+    Drill(
+        "3, 9",
+        "kube-scheduler and API server killed",
+        (E2E + "test_scheduler_and_api_server_may_be_killed_amid_the_bindings",),
+    ),
+    Drill(
+        "3",
+        "API server away for 40 s: nothing new is planned, and it says so",
+        (E2E + "test_stale_data_refuses_new_plans_and_says_so",),
+    ),
+    Drill("4", "watch: 410, drop, duplicate, deletion missed", ("tests/contract/test_kube_watch.py",)),
+    Drill("7", "leases do not believe clocks", ("tests/scheduler/test_lease.py",)),
+    Drill(
+        "8",
+        "API server slow, and busy (429)",
+        (E2E + "test_a_slow_and_busy_api_server_delays_and_breaks_nothing",),
+    ),
+    Drill(
+        "10, 11",
+        "nodes and pods that change between plan and Binding",
+        ("tests/e2e/test_gangs.py", "tests/scheduler/test_engine_properties.py"),
+    ),
+    Drill("13", "hostile bodies", ("tests/drills/test_hostile.py",)),
+    Drill(
+        "-",
+        "default preemption against a running gang",
+        (E2E + "test_default_preemption_takes_no_member_of_a_gang",),
+    ),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the drills; 1 when one fails."""
+    options = _options(arguments)
+    rows, failed = [], 0
+    for drill in DRILLS:
+        if options.only and not set(options.only) & set(drill.number.replace(" ", "").split(",")):
+            continue
+        began = time.monotonic()
+        passed, told = drill.run(options) if drill.run else _tested(drill.tests)
+        seconds = time.monotonic() - began
+        failed += not passed
+        print(
+            f"{'ok' if passed else 'FAILED':7}{drill.number:7}{drill.title}: {told} ({seconds:.0f} s)",
+            flush=True,
+        )
+        rows.append(_row(drill, passed, told, seconds))
+    if options.record:
+        _record(rows)
+    return 1 if failed else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
+    parser.add_argument("only", nargs="*", metavar="NUMBER", help="drills by their number, such as 1a")
+    parser.add_argument("--record", action="store_true", help="write the figures to RESULTS.md")
+    parser.add_argument("--kills", type=int, default=10_000, help="histories of drill 1a")
+    parser.add_argument("--real-kills", type=int, default=1_000, help="kills of drill 1b")
+    return parser.parse_args(arguments)
+
+
+def _tested(tests: Sequence[str]) -> tuple[bool, str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-s", *tests]
+    environment = {**os.environ, "LOCKSTEP_DRILLS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    figures = [line.partition("figure: ")[2] for line in done.stdout.splitlines() if "figure: " in line]
+    last = figures or [done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"]
+    return done.returncode == 0, "; ".join(figures) if figures else (
+        "passed" if not done.returncode else last[0]
+    )
+
+
+def _row(drill: Drill, passed: bool, told: str, seconds: float) -> str:
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    number = drill.number.split(",")[0]
+    verdict = "passed" if passed else "FAILED"
+    return f"| {drill.number} | {drill.title} | {verdict} | {told} | `python -m tests.drills {number}` | {seconds:.0f} s | {date} |"
+
+
+def _record(rows: Sequence[str]) -> None:
+    """Replace the rows of the drills that were run, keep the others and the text around them."""
+    text = RESULTS.read_text(encoding="utf-8")
+    head, mark, rest = text.partition(MARK)
+    assert mark, f"{RESULTS} has lost its mark"
+    table, _, tail = rest.partition("\n\n")
+    old = [line for line in table.splitlines() if line.startswith("|")]
+    header, kept = old[:2], {line.split("|")[1].strip() + line.split("|")[2]: line for line in old[2:]}
+    kept |= {row.split("|")[1].strip() + row.split("|")[2]: row for row in rows}
+    lines = "\n".join([*header, *(kept[key] for key in sorted(kept))])
+    RESULTS.write_text(f"{head}{MARK}\n{lines}\n\n{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
