@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -61,3 +62,10 @@ async def claimed(cluster: Cluster, engine: Engine, term: str, *, tell: Callable
             done.update(pod.uid for pod in old)
         await asyncio.sleep(_AGAIN_S if trouble else _LOOK_S)
     return False
+
+
+async def within(awaitable: Awaitable[object], *, timeout_s: float) -> None:
+    """Wait, but not for ever. Not by `wait_for`: that loses a cancellation that comes at the moment of the result."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await awaitable

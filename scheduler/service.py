@@ -4,10 +4,9 @@ written into pods, schedulers are answered."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
@@ -23,7 +22,7 @@ from scheduler.extender import answers
 from scheduler.extender.binder import Binder
 from scheduler.extender.wire import BindArgs
 from scheduler.journal import Journal
-from scheduler.leading import Cluster, claimed
+from scheduler.leading import Cluster, claimed, within
 from scheduler.metrics import Metrics
 from scheduler.model import GangKey, InvalidField
 from scheduler.paranoid import Paranoid, Trusting
@@ -109,7 +108,7 @@ class Service:
             while True:
                 if term := self._cluster.term():
                     await self._lead(self._cluster, term)
-                await _first(self._cluster.changed(), timeout_s=_SWEEP_S)
+                await within(self._cluster.changed(), timeout_s=_SWEEP_S)
         finally:
             self._solver.shutdown(wait=False, cancel_futures=True)
             self._questions.close()
@@ -132,7 +131,7 @@ class Service:
                 await self._plan_all()
                 self._writing.start()
                 self._paranoid.look(self._clock())
-                await _first(self._work.wait(), timeout_s=_SWEEP_S)
+                await within(self._work.wait(), timeout_s=_SWEEP_S)
             await self._until_stopped(cluster, term)
         finally:
             self._waiting = "the term has ended"
@@ -156,7 +155,7 @@ class Service:
     async def _until_stopped(self, cluster: Cluster, term: str) -> None:
         """While stopping nothing new is planned; Bindings that are being written come to their end."""
         while cluster.term() == term:
-            await _first(cluster.changed(), timeout_s=_SWEEP_S)
+            await within(cluster.changed(), timeout_s=_SWEEP_S)
 
     def _sweep(self) -> None:
         for key in self.engine.expire(self._clock()):
@@ -293,10 +292,3 @@ class Service:
 
     def refused(self, verb: str) -> None:
         self._metrics.refused_requests.labels(verb).inc()
-
-
-async def _first(awaitable: Awaitable[object], *, timeout_s: float) -> None:
-    """Not by `wait_for`: that loses a cancellation that comes at the moment of the result."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await awaitable

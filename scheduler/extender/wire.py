@@ -108,7 +108,7 @@ def _named(raw: msgspec.Raw) -> _Meta:
 def _decode(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw, what: str) -> Any:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         start = bytes(body)[:60].decode(errors="replace")
         raise InvalidInput(
             InvalidField(f"{what} request", "body", start, f"JSON of the extender API ({error})")

@@ -45,7 +45,7 @@ def of_bytes(kind: str, data: bytes | msgspec.Raw, error: Exception) -> InvalidF
     plain = bytes(data)
     try:
         obj = json.loads(plain)
-    except ValueError:
+    except (ValueError, RecursionError):
         return undecodable(kind.lower(), plain, error)
     return misfit(kind, obj, error)
 

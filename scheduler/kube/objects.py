@@ -86,7 +86,7 @@ def decode_list(data: bytes, kind: Kind) -> ObjectList:
     """A list as the API answers it; raises InvalidInput only when it is no list at all."""
     try:
         raw = _RAW_LIST.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(faults.undecodable(f"list of {kind}", data, error)) from error
     items: list[Item] = []
     found: list[InvalidField] = []
@@ -106,7 +106,7 @@ def decode_event(line: bytes, kind: Kind) -> WatchEvent:
         if event.type == "ERROR":
             return WatchEvent("ERROR", code=_STATUS.decode(event.object).code)
         meta = _META.decode(event.object).metadata
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return WatchEvent("ERROR", fault=faults.undecodable(f"watch of {kind}", line, error))
     version, key = meta.resource_version or "", (meta.namespace or "", meta.name)
     if event.type == "BOOKMARK":
@@ -142,7 +142,7 @@ def _decode(data: bytes | msgspec.Raw, kind: Kind) -> Item:
     reader = _READERS[kind]
     try:
         decoded = reader.decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(faults.of_bytes(kind, data, error)) from error
     return reader.build(decoded)
 

@@ -54,33 +54,38 @@ def kills_for_real(options: argparse.Namespace) -> tuple[bool, str]:
     return random_kills(options.real_kills)
 
 
-E2E = "tests/e2e/test_crashes.py::"
+def crash(name: str) -> tuple[str, ...]:
+    """One of the end-to-end tests of crashes."""
+    return (f"tests/e2e/test_crashes.py::{name}",)
+
+
+PLANS = ("tests/e2e/test_gangs.py", "tests/scheduler/test_engine_properties.py")
 DRILLS = (
     Drill("1a", "kill at a random write, API server of ours", run=kills_in_process),
     Drill("1b", "kill -9 at random, real control plane", run=kills_for_real),
-    Drill("1c", "kill -9 after k of 16 Bindings, every k", (E2E + "test_every_kill_after_so_many_bindings",)),
+    Drill("1c", "kill -9 after k of 16 Bindings, every k", crash("test_every_kill_after_so_many_bindings")),
     Drill(
         "1d",
         "a start that cannot be completed",
-        (E2E + "test_what_was_begun_and_cannot_be_completed_is_released",),
+        crash("test_what_was_begun_and_cannot_be_completed_is_released"),
     ),
-    Drill("2, 6", "SIGTERM, and a leader that slept past its lease", (E2E + "test_two_replicas_hand_over",)),
+    Drill("2, 6", "SIGTERM, and a leader that slept past its lease", crash("test_two_replicas_hand_over")),
     Drill(
         "3, 9",
         "kube-scheduler and API server killed",
-        (E2E + "test_scheduler_and_api_server_may_be_killed_amid_the_bindings",),
+        crash("test_scheduler_and_api_server_may_be_killed_amid_the_bindings"),
     ),
     Drill(
         "3",
         "API server away for 40 s: nothing new is planned, and it says so",
-        (E2E + "test_stale_data_refuses_new_plans_and_says_so",),
+        crash("test_stale_data_refuses_new_plans_and_says_so"),
     ),
     Drill("4", "watch: 410, drop, duplicate, deletion missed", ("tests/contract/test_kube_watch.py",)),
     Drill("7", "leases do not believe clocks", ("tests/scheduler/test_lease.py",)),
     Drill(
         "8",
         "API server slow, and busy (429)",
-        (E2E + "test_a_slow_and_busy_api_server_delays_and_breaks_nothing",),
+        crash("test_a_slow_and_busy_api_server_delays_and_breaks_nothing"),
     ),
     Drill(
         "10, 11",
@@ -91,7 +96,7 @@ DRILLS = (
     Drill(
         "-",
         "default preemption against a running gang",
-        (E2E + "test_default_preemption_takes_no_member_of_a_gang",),
+        crash("test_default_preemption_takes_no_member_of_a_gang"),
     ),
 )
 
@@ -130,18 +135,20 @@ def _tested(tests: Sequence[str]) -> tuple[bool, str]:
     command = [sys.executable, "-m", "pytest", "-q", "-s", *tests]
     environment = {**os.environ, "LOCKSTEP_DRILLS": "1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
-    figures = [line.partition("figure: ")[2] for line in done.stdout.splitlines() if "figure: " in line]
-    last = figures or [done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"]
-    return done.returncode == 0, "; ".join(figures) if figures else (
-        "passed" if not done.returncode else last[0]
-    )
+    lines = done.stdout.strip().splitlines() or ["no output"]
+    figures = [line.partition("figure: ")[2] for line in lines if "figure: " in line]
+    if done.returncode:
+        return False, lines[-1]
+    return True, "; ".join(figures) or "passed"
 
 
 def _row(drill: Drill, passed: bool, told: str, seconds: float) -> str:
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     number = drill.number.split(",")[0]
     verdict = "passed" if passed else "FAILED"
-    return f"| {drill.number} | {drill.title} | {verdict} | {told} | `python -m tests.drills {number}` | {seconds:.0f} s | {date} |"
+    command = f"`python -m tests.drills {number}`"
+    cells = (drill.number, drill.title, verdict, told, command, f"{seconds:.0f} s", date)
+    return f"| {' | '.join(cells)} |"
 
 
 def _record(rows: Sequence[str]) -> None:

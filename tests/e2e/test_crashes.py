@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.lab import PODS
+from deploy.local.objects import GPU, Object
 from tests.drills.real import Process, Stage
 
 RESTARTED_S = 20.0
@@ -133,8 +136,93 @@ def test_two_replicas_hand_over(stage: Stage) -> None:
     assert three.ready()
     stage.lab.wait_bound(stage.create("later", 8))
     assert stage.overfull() == []
-    print(f"hand-over: planned {planned_s:.1f} s, after a silence {crash_s:.1f} s")
+    print(f"figure: hand-over planned {planned_s:.1f} s, after a silence {crash_s:.1f} s")
     for process in stage.processes:
         process.kill()
         process.ended()
     stage.clean()
+
+
+@pytest.mark.skipif(not os.environ.get("LOCKSTEP_DRILLS"), reason="a minute and a half: drill 1c")
+def test_every_kill_after_so_many_bindings(stage: Stage, alone: Process) -> None:
+    process, slowest_s = alone, 0.0
+    for bindings in range(MEMBERS + 1):
+        names = killed_after(stage, process, bindings, f"every{bindings}")
+        assert stage.bound(names) == bindings
+        process = stage.start()
+        began = time.monotonic()
+        stage.lab.wait_bound(names, timeout_s=RESTARTED_S)
+        slowest_s = max(slowest_s, time.monotonic() - began)
+        assert stage.overfull() == []
+        stage.clean()
+    print(f"figure: 17 of 17 whole, slowest {slowest_s:.1f} s after the restart")
+
+
+def test_stale_data_refuses_new_plans_and_says_so(stage: Stage) -> None:
+    """The API server goes away from a leader: after `staleAfter` it says so, and goes on by itself."""
+    process = stage.start(staleAfter="5s")
+    process.way.trouble.cut = True
+    taken_s = stage.lab.eventually(
+        lambda: "degraded: nothing new is planned" in process.readiness()[1], timeout_s=20, what="degraded"
+    )
+    assert process.readiness()[0] == 200, "schedulers are still answered, from plans that exist"
+    names = stage.create("meanwhile", 4)
+    time.sleep(1)
+    assert stage.bound(names) == 0
+    process.way.trouble.cut = False
+    stage.lab.wait_bound(names, timeout_s=30)
+    stage.lab.eventually(lambda: process.readiness()[1] == "ok\n", what="the degraded mode to end")
+    print(f"figure: said so after {taken_s:.1f} s with staleAfter 5s, and went on by itself")
+    process.kill()
+    process.ended()
+    stage.clean()
+
+
+def test_a_slow_and_busy_api_server_delays_and_breaks_nothing(stage: Stage, alone: Process) -> None:
+    alone.way.trouble.slow_s, alone.way.trouble.busy = 0.3, 30
+    began = time.monotonic()
+    names = stage.create("slow", MEMBERS)
+    stage.lab.wait_bound(names, timeout_s=60)
+    taken_s = time.monotonic() - began
+    print(f"figure: {MEMBERS} pods, 0.3 s per request and 30 answers of 429: {taken_s:.1f} s")
+    assert stage.overfull() == []
+
+
+@pytest.mark.usefixtures("alone")
+def test_default_preemption_takes_no_member_of_a_gang(stage: Stage) -> None:
+    """The one plain pod goes, although 35 members of a gang would do as well."""
+    client = stage.lab.client
+    names = stage.create("gang", 35)
+    stage.lab.wait_bound(names)
+    client.create([plain_pod("victim")])
+    stage.lab.wait_bound({"victim"})
+    client.apply(URGENT)
+    client.create([plain_pod("urgent", priority="urgent")])
+    stage.lab.wait_bound({"urgent"}, timeout_s=30)
+    assert stage.bound(names) == 35
+    assert stage.lab.nodes_of(["victim"]) == {}
+    client.create([plain_pod("more", priority="urgent")])
+    time.sleep(3)
+    assert stage.bound(names) == 35, "nothing is left but gangs, and those stay"
+    assert stage.lab.nodes_of(["more"]) == {}
+    assert not any("deletionTimestamp" in pod["metadata"] for pod in client.get(PODS)["items"])
+
+
+URGENT = {
+    "apiVersion": "scheduling.k8s.io/v1",
+    "kind": "PriorityClass",
+    "metadata": {"name": "urgent"},
+    "value": 1000,
+}
+
+
+def plain_pod(name: str, *, priority: str = "") -> Object:
+    """A pod without a gang that takes a whole node."""
+    container = {"name": "main", "image": "none", "resources": {"limits": {GPU: "4"}}}
+    spec: Object = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec | ({"priorityClassName": priority} if priority else {}),
+    }
