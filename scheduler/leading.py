@@ -65,7 +65,7 @@ async def claimed(cluster: Cluster, engine: Engine, term: str, *, tell: Callable
 
 
 async def within(awaitable: Awaitable[object], *, timeout_s: float) -> None:
-    """Wait, but not for ever. Not by `wait_for`: that loses a cancellation that comes at the moment of the result."""
+    """Wait, but not for ever. (`wait_for` loses a cancellation that comes together with the result.)"""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             await awaitable
