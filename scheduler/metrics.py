@@ -49,18 +49,11 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.evictions = Counter(
-            "lockstep_evictions_total",
-            "Evictions of members of starts that were broken off, by outcome.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.broken_promises = Counter(
-            "lockstep_broken_promises_total",
-            "Safety properties found broken in paranoid mode, by property: always 0.",
-            ["property"],
-            registry=self.registry,
-        )
+        evicted = "Members of broken starts that were evicted, by outcome."
+        self.evictions = Counter("lockstep_evictions_total", evicted, ["outcome"], registry=self.registry)
+        broken = "Safety properties found broken in paranoid mode, by property: always 0."
+        name = "lockstep_broken_promises_total"
+        self.broken_promises = Counter(name, broken, ["property"], registry=self.registry)
         self.unreadable = Counter(
             "lockstep_unreadable_objects_total",
             "Objects of the API that could not be read.",

@@ -118,11 +118,16 @@ class Site:
         return found
 
     def partial(self) -> list[str]:
-        """Gangs that are bound in part: empty, or S2 is broken."""
+        """Gangs all of whose pods exist and that are bound in part: empty, or S2 is broken.
+
+        One whose waiting member was deleted while nobody led cannot be told from one that ran and lost
+        it: it is left to its owner, who makes the member again.
+        """
         return [
             f"{name}: {bound} of {pods[0]['metadata']['annotations']['lockstep.scheduling/gang-size']}"
             for name, pods in sorted(self.gangs().items())
-            if 0 < (bound := sum("nodeName" in pod["spec"] for pod in pods)) < _size(pods)
+            if len(pods) == _size(pods)
+            and 0 < (bound := sum("nodeName" in pod["spec"] for pod in pods)) < len(pods)
         ]
 
     async def longest_half(self, *, watch_s: float) -> float:
