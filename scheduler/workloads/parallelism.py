@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
+from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod, PodKey, PodShape
 from scheduler.workloads.family import LARGEST
 from scheduler.workloads.keys import LWS
 
@@ -97,6 +97,22 @@ def of_pod(pod: Pod, *, known: Collection[str] = ()) -> Parallelism:
     `known` are sizes (tp, pp, dp, ep) stated elsewhere, which are not looked for. Two containers
     that state different sizes contradict each other.
     """
+    found = _remembered(pod.containers, pod.annotations.get(LWS + "size", ""), tuple(known))
+    return _of_pod(pod, known=known) if found is None else found  # a fault names its pod
+
+
+@lru_cache(maxsize=4096)
+def _remembered(containers: tuple[Container, ...], size: str, known: tuple[str, ...]) -> Parallelism | None:
+    """The sizes of all pods with equal containers, read once; None where there are faults to tell."""
+    annotations = {LWS + "size": size} if size else {}
+    one = Pod(PodKey("", ""), "", PodShape(()), annotations=annotations, containers=containers)
+    try:
+        return _of_pod(one, known=known)
+    except InvalidInput:
+        return None
+
+
+def _of_pod(pod: Pod, *, known: Collection[str]) -> Parallelism:
     found: dict[str, tuple[int, str]] = {}
     faults: list[InvalidField] = []
     unknown: dict[str, str] = {}
