@@ -19,6 +19,7 @@ KINDS = {
     "whole nodes": _TREE + "test_whole_nodes_are_the_brute_force_optimum",
     "everything else": _MODEL + "test_every_answer_is_the_brute_force_optimum",
     "pipelines that must hop": _MODEL + "test_pipelines_that_must_hop_are_the_brute_force_optimum",
+    "unequal groups": _MODEL + "test_unequal_groups_are_the_brute_force_optimum",
     "everything at once": _MODEL + "test_everything_at_once_is_the_brute_force_optimum",
 }
 

@@ -135,6 +135,11 @@ def _children(scene: Scene, level: int, nodes: Int64) -> list[Table]:
     return children + [_build(scene, level + 1, group) for group in groups if not singles or len(group) > 1]
 
 
+def table_of(scene: Scene, level: int, nodes: Int64) -> Table:
+    """The table of the domain of `level` that holds these nodes (indices of the finest level)."""
+    return _build(scene, level, nodes)
+
+
 def _build(scene: Scene, level: int, nodes: Int64) -> Table:
     """The table of the domain of `level` that holds these nodes, its own price included."""
     form = scene.form

@@ -12,6 +12,7 @@ from ortools.sat.python import cp_model
 
 from scheduler.model import Code
 from scheduler.placement.counts import Counts
+from scheduler.placement.groups import groups_fit
 from scheduler.placement.objective import evaluate, with_bounds
 from scheduler.placement.problem import (
     NODE,
@@ -117,6 +118,9 @@ def _names(problem: PlacementProblem, reduced: Reduced, counts: Counts) -> cp_mo
 
 def can_be_placed(problem: PlacementProblem, limits: Limits) -> bool | None:
     """Whether any assignment exists; None when the limits end before that is known."""
+    known = groups_fit(problem)
+    if known is not None:
+        return known
     counts = Counts(problem, reduce(problem))
     if not counts.reduced.units or counts.hopeless:
         return not counts.hopeless

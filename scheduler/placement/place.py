@@ -11,6 +11,7 @@ import numpy as np
 
 from scheduler.placement import dp
 from scheduler.placement.costs import TreeTerm, in_tables, tree_terms
+from scheduler.placement.groups import place_groups
 from scheduler.placement.lay import lay
 from scheduler.placement.narrow import narrowed
 from scheduler.placement.objective import evaluate, with_bounds
@@ -82,8 +83,14 @@ def _hopping(
 
 
 def _by_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejection:
+    grouped = place_groups(problem)
+    if isinstance(grouped, Assignment):
+        return grouped
     from scheduler.placement.model import solve_model  # noqa: PLC0415  (loads CP-SAT, 0.75 s, only where needed)
+    from scheduler.placement.refuse_general import refuse_general  # noqa: PLC0415
 
+    if grouped is False:
+        return refuse_general(problem, limits)
     inside = narrowed(problem, lambda one: solve_model(one, limits, reasons=False))
     return inside if inside is not None else solve_model(problem, limits)
 

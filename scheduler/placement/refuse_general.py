@@ -8,6 +8,7 @@ import numpy as np
 
 from scheduler.model import Code
 from scheduler.placement.counts import Counts
+from scheduler.placement.groups import groups_fit
 from scheduler.placement.problem import Blocking, Limits, PlacementProblem, Rejection, ScopeRule, slots
 from scheduler.placement.refuse import SCOPE_WORDS, lacking, lost_nodes, no_node
 from scheduler.placement.search import Search
@@ -28,6 +29,9 @@ def refuse_general(problem: PlacementProblem, limits: Limits) -> Rejection:
 
 def _possible(problem: PlacementProblem, limits: Limits) -> bool | None:
     """Whether the gang would fit with nothing else running; None when time ran out first."""
+    known = groups_fit(problem, ever=True)
+    if known is not None:
+        return known
     counts = Counts(problem, reduce(problem, ever=True), ever=True)
     if counts.hopeless:
         return False

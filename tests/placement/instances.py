@@ -296,3 +296,30 @@ def random_combined(rng: np.random.Generator) -> PlacementProblem:
         primary=0,
         terms=terms_of(tuple(levels), tuple(rules), pipeline=stages > 1),
     )
+
+
+def random_groups(rng: np.random.Generator) -> PlacementProblem:
+    """Unequal groups of one shape, each inside a rack or a leaf, the gang in a leaf or anywhere. Up to 7
+    nodes and 5 pods."""
+    size = int(rng.integers(3, 7))
+    leaf = np.sort(rng.integers(0, 3, size))
+    rack = leaf * 10 + np.sort(rng.integers(0, 3, size))
+    free = np.where(rng.random(size) < 0.4, 4, rng.integers(0, 4, size))
+    nodes = cluster(free.tolist(), [4] * size, {"leaf": leaf.tolist(), "rack": rack.tolist()})
+    sizes = [int(one) for one in rng.integers(1, 4, int(rng.integers(2, 5)))]
+    while sum(sizes) > 5:
+        sizes.pop()
+    pods, level = sum(sizes), str(rng.choice(["rack", "rack", "leaf", "node"]))
+    group = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
+    cut = int(rng.integers(0, len(sizes))) if rng.random() < 0.3 else 0  # roles with rules of their own
+    parts = [np.where(group < cut, group, -1), np.where(group >= cut, group - cut, -1)]
+    whole = (level,) if rng.random() < 0.5 else ("leaf", level)
+    rules = (
+        ScopeRule("gang", "gang", np.zeros(pods, dtype=np.int32), ("leaf",) if rng.random() < 0.3 else ()),
+        *(ScopeRule("group", "group", part.astype(np.int32), whole) for part in parts if (part >= 0).any()),
+    )
+    case = problem(nodes, pods=pods, gpus=int(rng.choice([1, 1, 2])))
+    terms = terms_of(("leaf", "rack"), rules, pipeline=False)
+    if rng.random() < 0.3:
+        terms = tuple(terms[at] for at in rng.permutation(len(terms)))
+    return replace(case, rules=rules, terms=terms)

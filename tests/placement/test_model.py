@@ -9,6 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from scheduler.placement.check import violations
+from scheduler.placement.groups import groups_fit, place_groups
 from scheduler.placement.model import solve_model
 from scheduler.placement.objective import evaluate
 from scheduler.placement.place import place
@@ -19,6 +20,7 @@ from tests.placement.instances import (
     problem,
     random_combined,
     random_general_problem,
+    random_groups,
     random_pipelines,
     random_problem,
 )
@@ -49,6 +51,21 @@ def test_everything_at_once_is_the_brute_force_optimum() -> None:
     found = [_as_brute_force(random_combined(np.random.default_rng(s)), s) for s in range(INSTANCES)]
     print(f"{sum(found)} feasible, {len(found) - sum(found)} infeasible")
     assert INSTANCES // 3 < sum(found) < INSTANCES - INSTANCES // 20
+
+
+def test_unequal_groups_are_the_brute_force_optimum() -> None:
+    feasible, listed = 0, 0
+    for seed in range(INSTANCES):
+        case = random_groups(np.random.default_rng(seed))
+        right = _as_brute_force(case, seed)
+        feasible += right
+        known = place_groups(case)
+        listed += known is not None
+        assert known in (None, False) or right, seed
+        assert groups_fit(case) in (None, right), seed
+    print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
+    assert listed > INSTANCES // 2
+    assert INSTANCES // 4 < feasible < INSTANCES - INSTANCES // 20
 
 
 def _as_brute_force(problem: PlacementProblem, seed: int) -> bool:
