@@ -17,47 +17,14 @@ import numpy as np
 from scheduler.placement.bounds import bounds_of
 from scheduler.placement.build import Scene, table_of
 from scheduler.placement.costs import INFEASIBLE, TreeTerm, pack, tree_terms
+from scheduler.placement.groupstates import States, states_of
 from scheduler.placement.objective import evaluate, with_bounds
 from scheduler.placement.problem import NODE, Assignment, Int32, Int64, PlacementProblem
 from scheduler.placement.prune import ancestors
 from scheduler.placement.tables import Table
 from scheduler.placement.tree import TreeForm, tree_form
 
-MOST_PAIRS = 40_000
-"""Pairs of states beyond which the integer model is asked: 3^8 for eight groups of eight sizes."""
-
 _TERMS = re.compile("tp_crossings|nodes|nodes_broken|(domains|broken|left)_.+")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _States:
-    """`size`: int64[states], pods; `left`, `right`: int64[pairs] whose sum is a state, sorted by it;
-    `start`: int64[states], where the pairs of a state begin."""
-
-    size: Int64
-    left: Int64
-    right: Int64
-    start: Int64
-
-    def join(self, one: Int64, other: Int64) -> Int64:
-        """int64[states, words]: the least cost of every state, parted between two domains."""
-        sums = one[self.left] + other[self.right]
-        state = np.repeat(np.arange(len(self.size)), np.diff([*self.start.tolist(), len(self.left)]))
-        found = np.empty((len(self.size), sums.shape[1]), dtype=np.int64)
-        for word in range(sums.shape[1]):
-            found[:, word] = np.minimum.reduceat(sums[:, word], self.start)
-            if word + 1 < sums.shape[1]:
-                sums[sums[:, word] > found[state, word], word + 1] = INFEASIBLE
-        found[found[:, 0] >= INFEASIBLE] = INFEASIBLE
-        return found
-
-    def part(self, one: Int64, other: Int64, state: int) -> tuple[int, int]:
-        """The states of the two domains that give the least cost of a state."""
-        end = self.start[state + 1] if state + 1 < len(self.start) else len(self.left)
-        own = slice(int(self.start[state]), int(end))
-        sums = one[self.left[own]] + other[self.right[own]]
-        at = own.start + int(np.lexsort(sums[:, ::-1].T)[0])
-        return int(self.left[at]), int(self.right[at])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +43,7 @@ class _Groups:
 
     form: TreeForm
     kinds: tuple[tuple[Int64, ...], ...]
-    states: _States
+    states: States
     level: int
     within: int
 
@@ -139,7 +106,7 @@ def _groups(problem: PlacementProblem, *, ever: bool) -> _Groups | None:
         return None
     sizes = sorted({len(block) for block in blocks}, reverse=True)
     kinds = tuple(tuple(block for block in blocks if len(block) == size) for size in sizes)
-    states = _states(sizes, [len(own) for own in kinds])
+    states = states_of(sizes, [len(own) for own in kinds])
     return None if states is None else _Groups(form, kinds, states, bound[0], within)
 
 
@@ -153,28 +120,6 @@ def _blocks(problem: PlacementProblem) -> list[Int64] | None:
     ]
     covered = np.bincount(np.concatenate(found), minlength=problem.pods) if found else np.zeros(1)
     return sorted(found, key=lambda pods: int(pods[0])) if (covered == 1).all() else None
-
-
-def _states(sizes: Sequence[int], counts: Sequence[int]) -> _States | None:
-    """Every number of groups of each size, and every pair of them that adds up to one."""
-    pairs = 1
-    for count in counts:
-        pairs *= (count + 1) * (count + 2) // 2
-    if pairs > MOST_PAIRS:
-        return None
-    size, left, right = (np.zeros(1, dtype=np.int64) for _ in range(3))
-    stride = 1
-    for pods, count in zip(sizes, counts, strict=True):
-        some = np.arange(count + 1, dtype=np.int64)
-        size = (some[:, None] * pods + size[None]).ravel()
-        one, other = (a.ravel() for a in np.meshgrid(some, some, indexing="ij"))
-        kept = one + other <= count
-        left = (one[kept][:, None] * stride + left[None]).ravel()
-        right = (other[kept][:, None] * stride + right[None]).ravel()
-        stride *= count + 1
-    order = np.argsort(left + right, kind="stable")
-    total = (left + right)[order]
-    return _States(size, left[order], right[order], np.searchsorted(total, np.arange(stride)))
 
 
 def _solve(problem: PlacementProblem, groups: _Groups) -> tuple[Int32, dict[str, int]] | None:
