@@ -45,6 +45,7 @@ async def serve(config: Config, access: Access) -> None:
         )
         cluster = LiveCluster(client, service, config=config)
         service.connect(cluster)
+        service.lacking = cluster.lacking
         told = ", ".join(addresses)
         log.info("listening on %s, gRPC on %s, reading %s", told, rpc_address or "nothing", access.url)
         gc.freeze()  # what is loaded by now lives as long as the process

@@ -19,13 +19,16 @@ from scheduler.kube.client import ApiClient, Unclear
 from scheduler.kube.lease import Alone, Elector
 from scheduler.kube.outcomes import Holds, Outcome, repeat
 from scheduler.kube.reflector import Reflector
+from scheduler.kube.reviews import own_rights
 from scheduler.model import NodeName, Pod, PodKey
+from scheduler.rights import Need, missing, needed
 
 log = logging.getLogger(__name__)
 
 _PULSE_S = 5.0
 _OWNERS_S = 2.0
 """How long pods wait at the start for the objects that own them."""
+_RIGHTS_S = 15.0
 
 
 class LiveCluster:
@@ -42,6 +45,7 @@ class LiveCluster:
         self._client, self._stale_s = client, config.service.stale_s
         self._in_flight = asyncio.Semaphore(config.service.writes_in_flight)
         self._clock, self._answered_s, self._trouble = clock, clock(), ""
+        self._needs, self._lacking = needed(config), tuple[Need, ...]()
         self.leadership = leadership_of(client, config, clock=clock)
         self.reflectors = (
             Reflector(client, "Node", NodeFeed(receiver), clock=clock),
@@ -70,6 +74,22 @@ class LiveCluster:
             group.create_task(self._read_pods())
             group.create_task(self.leadership.run())
             group.create_task(self._feel_pulse())
+            group.create_task(self._check_rights())
+
+    async def _check_rights(self) -> None:
+        """Ask now and then which of our rights are missing; what fails is asked again."""
+        while True:
+            try:
+                held = await own_rights(self._client, tuple(need.act for need in self._needs))
+            except Unclear as error:
+                log.warning("our rights cannot be checked: %s", error)
+            else:
+                lacking = missing(self._needs, held)
+                for need in lacking:
+                    if need not in self._lacking:
+                        log.warning("%s", need)
+                self._lacking = lacking
+            await asyncio.sleep(_RIGHTS_S)
 
     async def _read_pods(self) -> None:
         """Pods are read once it is known what their owners say of them, or that these cannot be read now."""
@@ -95,12 +115,17 @@ class LiveCluster:
             await asyncio.sleep(_PULSE_S)
 
     def not_ready(self) -> list[str]:
-        """One sentence per kind that has not been read yet."""
-        return [
+        """One sentence per kind that has not been read yet, and per missing right that is needed for all."""
+        unread = [
             f"{one.kind}s are not read yet{': ' + one.error if one.error else ''}"
             for one in self.reflectors
             if not one.synced.is_set()
         ]
+        return [*unread, *(str(need) for need in self._lacking if need.essential)]
+
+    def lacking(self) -> list[str]:
+        """One sentence per missing right that gangs are placed without."""
+        return [str(need) for need in self._lacking if not need.essential]
 
     def stale(self) -> str:
         """What has been silent for how long, once that is too long."""

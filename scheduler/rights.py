@@ -58,11 +58,12 @@ def needed(config: Config) -> tuple[Need, ...]:
         why = "nobody is let in to metrics, API and gRPC"
         found.append(Need(Act("create", "tokenreviews", "authentication.k8s.io"), why, False))
         found.append(Need(Act("create", "subjectaccessreviews", "authorization.k8s.io"), why, False))
-    leadership = getattr(config.service, "leadership", None)
+    leadership = config.service.leadership
     if leadership is not None:
         why = "no replica knows whether it may lead"
         group, namespace = "coordination.k8s.io", leadership.namespace
-        found += [Need(Act(verb, "leases", group, namespace), why) for verb in ("get", "create", "update")]
+        verbs = ("get",) if leadership.follow else ("get", "create", "update")
+        found += [Need(Act(verb, "leases", group, namespace), why) for verb in verbs]
     return tuple(found)
 
 

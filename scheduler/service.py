@@ -70,6 +70,7 @@ class Service:
         self._writing: Writing | None = None
         self._waiting = "not connected to a cluster"
         self._stopping = False
+        self.lacking: Callable[[], list[str]] = list
 
     def connect(self, cluster: Cluster) -> None:
         """Give the service its cluster; before `run`."""
@@ -212,7 +213,8 @@ class Service:
     def degraded(self) -> list[str]:
         """What does not work as it should, although schedulers are answered."""
         stale = self.stale()
-        return [f"degraded: nothing new is planned: {stale}"] if stale else []
+        found = [f"nothing new is planned: {stale}"] if stale else []
+        return [f"degraded: {one}" for one in (*found, *self.lacking())]
 
     def stale(self) -> str:
         return self._cluster.stale() if self._cluster else ""

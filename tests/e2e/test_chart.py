@@ -117,7 +117,7 @@ def test_its_pods_pass_the_restricted_pod_security(
         controlplane.client().request("POST", path, loose, dryRun="All")
 
 
-@pytest.mark.parametrize("values", [one for one in VALUES.values() if "replicas" not in one])
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_its_configuration_is_one_that_lockstep_takes(values: dict[str, Any]) -> None:
     data = one("ConfigMap", [d for d in documents(values) if "lockstep.yaml" in d.get("data", {})])["data"]
     config = parse_config(data["lockstep.yaml"], name="chart").service
