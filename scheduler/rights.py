@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.config import Config
+from scheduler.fabrics import resources_of
 from scheduler.kube.reviews import Act
 
 READS = (
@@ -54,6 +55,9 @@ def needed(config: Config) -> tuple[Need, ...]:
             Need(Act(verb, resource, group), f"gangs of {resource} are not known", False)
             for verb in ("get", "list", "watch")
         ]
+    for path in resources_of(config.sources):
+        group, _, resource = path.split("/")
+        found.append(Need(Act("list", resource, group), "this source of the fabric cannot be read", False))
     if config.service.auth == "tokens":
         why = "nobody is let in to metrics, API and gRPC"
         found.append(Need(Act("create", "tokenreviews", "authentication.k8s.io"), why, False))

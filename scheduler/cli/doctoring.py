@@ -172,7 +172,7 @@ async def _labels(seen: _Seen, client: ApiClient, config: Config) -> None:
         seen.unseen.append(f"nodes: {reply.status}")
         return
     found = decode_list(reply.body, "Node")
-    world = World(config.levels, config.policies)
+    world = World(config.levels, config.policies, family=config.family)
     world.upsert_nodes(item for item in found.items if isinstance(item, Node))
     seen.checked.append(f"labels of {len(world.ledger.nodes)} nodes")
     for warning in world.fabric.warnings():
