@@ -88,7 +88,7 @@ class Wires:
 
     async def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
-        return aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        return aiohttp.ClientSession(connector=connector)
 
     async def _close(self) -> None:
         for runner in self._runners:
