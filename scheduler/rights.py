@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from scheduler.config import Config
 from scheduler.fabrics import resources_of
 from scheduler.kube.reviews import Act
-
-READS = (
-    ("scheduling.k8s.io", "podgroups"),
-    ("leaderworkerset.x-k8s.io", "leaderworkersets"),
-)
-"""Kinds beside nodes and pods that are read where the cluster serves them."""
+from scheduler.workloads.kinds import rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ def needed(config: Config) -> tuple[Need, ...]:
         Need(Act("create", "pods", subresource="eviction"), "half a gang cannot be released", False),
         *(Need(Act(verb, "events"), "no events tell why gangs wait", False) for verb in ("create", "patch")),
     ]
-    for group, resource in READS:
+    for group, resource in (("scheduling.k8s.io", "podgroups"), *rights(kinds=config.kinds)):
         found += [
             Need(Act(verb, resource, group), f"gangs of {resource} are not known", False)
             for verb in ("get", "list", "watch")
