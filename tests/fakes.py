@@ -193,6 +193,8 @@ class FakeApi:
             return self._evict(path.removesuffix("/eviction"), body)
         if method == "PATCH":
             return self._patch(path.removesuffix("/status"), body)
+        if path.endswith("accessreviews"):
+            return 201, {**body, "status": {"allowed": True}}
         if method == "POST":
             return self._create(path, body)
         assert method == "PUT"
@@ -335,7 +337,7 @@ class FakeClient:
         if path.startswith("/apis/scheduling"):
             return Reply(404, b"{}")
         document = json.loads(body) if body is not None else None
-        writes = method != "GET" and "/leases" not in path
+        writes = method != "GET" and "/leases" not in path and not path.endswith("accessreviews")
         if writes:
             self.sent += 1
             if self.sent == self._kill_at:
