@@ -43,7 +43,8 @@ def killed_after(stage: Stage, process: Process, bindings: int, name: str) -> se
     """A gang whose Lockstep is killed once so many of its Bindings are stored."""
     if bindings == 0:
         process.way.trouble.slow_s = 0.02
-    process.way.on_binding = lambda done: process.kill() if done == bindings else None
+    last = process.way.bindings + bindings
+    process.way.on_binding = lambda done: process.kill() if bindings and done == last else None
     names = stage.create(name, MEMBERS)
     if bindings == 0:
         stage.lab.eventually(
