@@ -43,7 +43,6 @@ def needed(config: Config) -> tuple[Need, ...]:
         Need(Act("patch", "pods", subresource="status"), "no node is nominated: plans take longer", False),
         Need(Act("get", "pods"), "a Binding whose answer was lost cannot be checked", False),
         Need(Act("create", "pods", subresource="eviction"), "half a gang cannot be released", False),
-        *(Need(Act(verb, "events"), "no events tell why gangs wait", False) for verb in ("create", "patch")),
     ]
     for group, resource in (("scheduling.k8s.io", "podgroups"), *rights(kinds=config.kinds)):
         found += [

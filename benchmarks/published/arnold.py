@@ -251,7 +251,7 @@ DIFFERENCES = (
         "the two "
         "replicas that share a node are one column. The rivals are written from their descriptions, in two "
         "forms: "
-        "pipeline by pipeline (whole where one fits: stronger than the paper's, whose pipelines are torn), "
+        "pipeline by pipeline (whole where one fits), "
         "and "
         "node by node, as schedulers of pods place."
     ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from scheduler.cli.exits import BAD_INPUT, NOT_NOW, YES, of_verdicts
 from scheduler.cli.output import Format, age, clean, columns, emit
@@ -22,10 +23,20 @@ _RUNNING = ("bound", "reserved", "committing")
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A running service: its address, the bearer token it is asked with, and the file of the
+    certificates that may have signed its own (the system's otherwise)."""
+
+    address: str
+    token: str | None = None
+    authority: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gangs:
     """Where gangs are read from."""
 
-    server: str
+    server: Server
     snapshots: Sequence[str]
     config: str | None
 
@@ -143,15 +154,25 @@ def _explain(found: Document, *, wide: bool) -> None:
         print_decision(decision, wide=wide)
 
 
-def _get(server: str, path: str) -> Document:
+def _get(server: Server, path: str) -> Document:
+    headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
-        with urlopen(server.rstrip("/") + path, timeout=10) as reply:
+        trusted = ssl.create_default_context(cafile=server.authority)
+        request = Request(server.address.rstrip("/") + path, headers=headers)
+        with urlopen(request, timeout=10, context=trusted) as reply:
             found: Document = json.load(reply)
             return found
     except HTTPError as error:
         if error.code == 404:
             raise FileNotFoundError(path) from error
-        raise InvalidInput(InvalidField("service", "server", server, f"it answered {error.code}")) from error
+        wanted = _ANSWERS.get(error.code, f"an answer; it was {error.code}")
+        raise InvalidInput(InvalidField("service", "server", server.address, wanted)) from error
     except (URLError, ValueError, OSError) as error:
         wanted = "the address of a running `lockstep serve` (--server or LOCKSTEP_SERVER), or --snapshot FILE"
-        raise InvalidInput(InvalidField("command line", "server", server, wanted)) from error
+        raise InvalidInput(InvalidField("command line", "server", server.address, wanted)) from error
+
+
+_ANSWERS = {
+    401: "a token that the API server knows (--token or LOCKSTEP_TOKEN); it answered 401",
+    403: "a token of somebody who may list pods there; it answered 403",
+}

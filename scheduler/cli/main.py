@@ -13,6 +13,7 @@ from scheduler.cli.exits import BAD_INPUT, OUR_ERROR
 from scheduler.cli.options import (
     DEFAULT_SERVER,
     AllNamespaces,
+    Authority,
     ConfigFile,
     Context,
     Kubeconfig,
@@ -20,6 +21,7 @@ from scheduler.cli.options import (
     Output,
     Server,
     Snapshots,
+    Token,
     Verbose,
 )
 from scheduler.cli.output import Format, complain
@@ -98,6 +100,8 @@ def gangs(
     all_namespaces: AllNamespaces = False,
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    certificate_authority: Authority = None,
     snapshot: Snapshots = None,
     config: ConfigFile = None,
 ) -> None:
@@ -106,7 +110,7 @@ def gangs(
 
     sys.exit(
         listing.gangs(
-            listing.Gangs(server, snapshot or [], config),
+            listing.Gangs(listing.Server(server, token, certificate_authority), snapshot or [], config),
             namespace=None if all_namespaces else namespace,
             output=output,
         )
@@ -125,6 +129,8 @@ def explain(
     ] = None,
     output: Output = Format.TABLE,
     server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    certificate_authority: Authority = None,
     snapshot: Snapshots = None,
     config: ConfigFile = None,
 ) -> None:
@@ -135,7 +141,8 @@ def explain(
     from scheduler.cli import listing
 
     named = gang if "/" in gang else f"{namespace}/{gang}"
-    source = listing.Gangs(server, snapshot or [], config)
+    address = listing.Server(server, token, certificate_authority)
+    source = listing.Gangs(address, snapshot or [], config)
     if record is not None:
         sys.exit(listing.record(source, named, file=record))
     sys.exit(listing.explain(source, named, output=output))

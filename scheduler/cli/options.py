@@ -17,6 +17,22 @@ Kubeconfig = Annotated[
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 ConfigFile = Annotated[str | None, typer.Option("--config", help="Lockstep's configuration file.")]
 Server = Annotated[str, typer.Option(envvar="LOCKSTEP_SERVER", help="Address of the running service.")]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LOCKSTEP_TOKEN",
+        help="Bearer token for the service, such as `kubectl create token NAME` prints.",
+        show_envvar=True,
+    ),
+]
+Authority = Annotated[
+    str | None,
+    typer.Option(
+        "--certificate-authority",
+        envvar="LOCKSTEP_CERTIFICATE_AUTHORITY",
+        help="File of the certificates that may have signed the service's.",
+    ),
+]
 Snapshots = Annotated[
     list[str] | None,
     typer.Option(

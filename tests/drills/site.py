@@ -77,7 +77,7 @@ class Site:
     """A cluster, its scheduler and the replicas; the first that is ready is asked, as by a Service."""
 
     dice: random.Random
-    config: Config = field(default_factory=lambda: Config(service=ServiceConfig(paranoid=True), kinds=()))
+    config: Config = field(default_factory=lambda: Config(service=ServiceConfig(paranoid=True)))
     api: FakeApi = field(init=False)
     replicas: list[Replica] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Site:
         config = self.config
         if identity:
             service = ServiceConfig(paranoid=True, leadership=Leadership(identity=identity))
-            config = Config(service=service, kinds=())
+            config = Config(service=service)
         replica = Replica(self.api, config=config, kill_at=kill_at)
         self.replicas.append(replica)
         return replica

@@ -18,10 +18,11 @@ from deploy.local.component import free_ports
 from deploy.local.lab import Lab, _unverified
 from deploy.local.objects import gang_pods, named
 from deploy.render import CHART, NAMESPACE
-from scheduler.cli import doctoring
+from scheduler.cli import doctoring, listing
 from scheduler.cli.output import Format
 from scheduler.cli.replaying import replay
 from scheduler.config import load_config
+from scheduler.model import InvalidInput
 from scheduler.rights import needed
 from tests.certificates import Authority, Pair
 from topology.synthetic import nvl72
@@ -85,6 +86,20 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipped]:
 
 def test_a_gang_is_bound_over_mutual_tls(shipped: Shipped) -> None:
     shipped.lab.wait_bound(shipped.gang("first"))
+
+
+def test_the_command_line_shows_a_token(shipped: Shipped, capsys: pytest.CaptureFixture[str]) -> None:
+    def listed(token: str | None, authority: str | None) -> str:
+        server = listing.Server(shipped.api, token, authority)
+        listing.gangs(listing.Gangs(server, [], None), namespace=None, output=Format.NAME)
+        return capsys.readouterr().out
+
+    authority = str(shipped.authority.file)
+    assert "default/first" in listed(shipped.lab.plane.token("viewer"), authority)
+    with pytest.raises(InvalidInput, match="a token that the API server knows"):
+        listed(None, authority)
+    with pytest.raises(InvalidInput, match="server"):
+        listed(shipped.lab.plane.token("viewer"), None)
 
 
 def test_the_api_and_the_metrics_ask_who_that_is(shipped: Shipped) -> None:
