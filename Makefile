@@ -8,13 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo lab test check e2e bench controlplane clean
+.PHONY: help setup demo lab test check e2e bench controlplane sbom clean
 
 help:
 	@echo 'make demo [KEEP=1]   the whole path on a real control plane; KEEP=1 leaves it running'
 	@echo 'make test            lint, types, unit, property and end-to-end tests'
 	@echo 'make check           the fast part of that, without a control plane'
 	@echo 'make bench [ARGS=..] the benchmarks, with their figures against their targets; also make bench speed'
+	@echo 'make sbom            what is in the image, as CycloneDX JSON'
 	@echo 'make setup           only the Python environment'
 	@echo 'make lab [WITH=..]   a cluster to try things on; WITH=lws,jobset,kwok adds those controllers'
 	@echo 'make controlplane    only the programs of the real control plane, which demo and test build when missing'
@@ -60,6 +61,12 @@ endif
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(PARTS) $(ARGS)
+
+sbom: $(READY)
+	@mkdir -p out
+	@$(BIN)/cyclonedx-py requirements deploy/image/requirements.lock --pyproject pyproject.toml \
+	  --output-reproducible --of JSON -o out/lockstep.cdx.json
+	@echo 'written: out/lockstep.cdx.json'
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
