@@ -15,6 +15,7 @@ def attach(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(doctor)
     app.command()(replay)
+    app.command()(snapshot)
 
 
 def doctor(
@@ -56,3 +57,24 @@ def replay(
     from scheduler.cli import replaying
 
     sys.exit(replaying.replay(file, output=output))
+
+
+def snapshot(
+    unredacted: Annotated[
+        bool, typer.Option("--unredacted", help="Keep environments, commands, images and volumes, too.")
+    ] = False,
+    output: Output = Format.JSON,
+    config: ConfigFile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Print what decides of a live cluster, redacted, as one List for `--snapshot`: `> cluster.json`.
+
+    Exit code: 0 all of it; 5 some kinds could not be read, each is named on standard error.
+    """
+    from scheduler.cli import snapshotting
+
+    code = snapshotting.snapshot(
+        config=config, kubeconfig=kubeconfig, context=context, redact=not unredacted, output=output
+    )
+    sys.exit(code)

@@ -186,3 +186,25 @@ def hypernodes_served(plane: ControlPlane) -> bool:
         return plane.client().get(HYPERNODES)["items"] == []
     except ApiError:
         return False
+
+
+def test_a_snapshot_shows_what_the_cluster_shows(
+    controlplane: ControlPlane, nodes: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """Read by the commands that a user would use it with."""
+    env = {**os.environ, "KUBECONFIG": str(controlplane.kubeconfig())}
+    taken = subprocess.run(
+        [sys.executable, "-m", "scheduler.cli", "snapshot"],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+    )
+    assert taken.returncode == 0, taken.stderr
+    file = tmp_path / "cluster.json"
+    file.write_text(taken.stdout)
+    shown = [
+        topology(controlplane, "show", "-o", "json", *more).stdout for more in ((), ("--snapshot", str(file)))
+    ]
+    live, kept = map(json.loads, shown)
+    assert live == kept and "topo-1" in shown[1]
