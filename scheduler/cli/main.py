@@ -261,6 +261,17 @@ def config_check(
     sys.exit(configuration.check(file, output))
 
 
+@config_app.command("explain")
+def config_explain(
+    file: Annotated[str | None, typer.Argument(help="The configuration file; the defaults without.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Every setting, the value in force, and what it means."""
+    from scheduler.cli import settingslist
+
+    sys.exit(settingslist.explain(file, output))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
