@@ -266,3 +266,19 @@ def test_roles_with_levels_and_sizes_of_their_own(tmp_path: Path) -> None:
         for role, level in (("prefill", "rack"), ("decode", "nvlink"))
     }
     assert all(len(domains) == 1 for domains in inside.values())
+
+
+def test_no_node_is_added_to_the_nvlink_domain_of_one_machine(tmp_path: Path) -> None:
+    """A node without a clique label is an NVLink domain of its own: one beside it is another."""
+    nodes = [node_object(one) for one in nvl72(1)]
+    for node in nodes:
+        node["metadata"]["labels"] = {
+            key: value for key, value in node["metadata"]["labels"].items() if "clique" not in key
+        }
+    file = tmp_path / "cluster.json"
+    file.write_text(json.dumps({"kind": "List", "items": nodes}))
+    code, answer = plan(str(file), gang_pods("g", 2, gpus=4, annotations={"tensor-parallel": "8"}))
+    (gang,) = answer["gangs"]
+    assert (code, gang["verdict"]) == (4, "impossible")
+    fixes = gang["reason"]["fixes"]
+    assert fixes and "add-nodes" not in [fix["kind"] for fix in fixes]

@@ -67,5 +67,10 @@ def age(seconds: float) -> str:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
+    """One line on standard error: what went wrong."""
     print(f"error: {message}", file=sys.stderr)
+
+
+def remark(message: str) -> None:
+    """One line on standard error that is no error: the command goes on."""
+    print(message, file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 
 from scheduler import manifests
 from scheduler.cli.exits import of_verdicts
-from scheduler.cli.output import Format, clean, columns, complain, emit
+from scheduler.cli.output import Format, clean, columns, emit, remark
 from scheduler.cli.sources import Source
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.problem import Limits
@@ -41,10 +41,10 @@ def plan(files: Sequence[str], source: Source, asked: Asked, *, namespace: str, 
         wanted = "at least one pod or workload"
         raise InvalidInput(InvalidField(", ".join(files), "documents", "none", wanted))
     for warning in expanded.warnings:
-        complain(f"note: {warning}")
+        remark(f"note: {warning}")
     pods, unknown = ranked(expanded.pods, {**reading.classes, **classes_of(documents)})
     for fault in unknown:
-        complain(f"note: {fault}; counted as priority 0")
+        remark(f"note: {fault}; counted as priority 0")
     document = plan_document(
         reading.world,
         pods=pods,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.cli.exits import STALE, YES
-from scheduler.cli.output import Format, complain, emit
+from scheduler.cli.output import Format, emit, remark
 from scheduler.config import load_config
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
@@ -75,7 +75,7 @@ def snapshot(
         names=lambda: [f"{one['kind'].lower()}/{one['metadata']['name']}" for one in items],
     )
     for fault in taken.missing:
-        complain(f"left out: {fault}")
+        remark(f"left out: {fault}")
     return STALE if taken.missing else YES
 
 

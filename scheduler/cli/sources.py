@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler import manifests
-from scheduler.cli.output import complain
+from scheduler.cli.output import remark
 from scheduler.config import load_config
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
@@ -67,7 +67,7 @@ class Source:
         for pod in pods:
             world.ledger.observe_pod(pod)
         for fault in faults:
-            complain(f"left out: {fault}")
+            remark(f"left out: {fault}")
         groups = tuple(item for item in items if isinstance(item, PodGroup))
         return Reading(world, pods, groups, faults, classes, workloads, documents, configured.kinds)
 

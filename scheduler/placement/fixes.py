@@ -20,6 +20,7 @@ from scheduler.placement.changes import (
 )
 from scheduler.placement.problem import NODE, Fix, Limits, PlacementProblem, ScopeRule, only, slots
 from scheduler.placement.tally import Tally, tally
+from topology.model import Partition
 
 T = TypeVar("T")
 
@@ -188,7 +189,9 @@ def _add_nodes(problem: PlacementProblem, asker: Asker) -> Fix | None:
         return None
     count, node = best
     like = problem.cluster.names[node]
-    domains = {p.name: p.names[p.domain_of[node]] for p in problem.cluster.partitions}
+    domains = {
+        p.name: p.names[p.domain_of[node]] for p in problem.cluster.partitions if not _is_own(p, like, node)
+    }
     where = ", ".join(f"{level} {name}" for level, name in domains.items())
     change = f"add {count} node{'s' if count > 1 else ''} like {like} beside it ({where})"
     return Fix(change, "add-nodes", {"nodes": count, "like": like, "domains": domains}, verified=True)
@@ -213,11 +216,10 @@ def _models(problem: PlacementProblem) -> list[int]:
 
 
 def _grown(problem: PlacementProblem, node: int, count: int) -> PlacementProblem:
-    """The problem with so many empty copies of a node, in the same domains."""
+    """The problem with so many empty copies of a node, in the same domains; where the node is a domain
+    of its own (NVLink inside one machine), so is every copy."""
     cluster, copies = problem.cluster, [node] * count
-    partitions = tuple(
-        replace(p, domain_of=np.concatenate([p.domain_of, p.domain_of[copies]])) for p in cluster.partitions
-    )
+    partitions = tuple(_with_copies(p, cluster.names[node], node, count) for p in cluster.partitions)
     grown = replace(
         cluster,
         names=(*cluster.names, *(f"{cluster.names[node]}+{at}" for at in range(count))),
@@ -235,6 +237,27 @@ def _grown(problem: PlacementProblem, node: int, count: int) -> PlacementProblem
         for shape in problem.shapes
     )
     return replace(problem, cluster=grown, shapes=shapes)
+
+
+def _with_copies(partition: Partition, name: str, node: int, count: int) -> Partition:
+    """A level of the fabric with so many copies of a node at its end."""
+    own = int(partition.domain_of[node])
+    if not _is_own(partition, name, node):
+        return replace(partition, domain_of=np.append(partition.domain_of, np.repeat(np.int32(own), count)))
+    first = len(partition.names)
+    return replace(
+        partition,
+        domain_of=np.append(partition.domain_of, np.arange(first, first + count, dtype=np.int32)),
+        names=(*partition.names, *(f"{name}+{at}" for at in range(count))),
+        private=np.append(partition.private, np.repeat(partition.private[own], count)),
+    )
+
+
+def _is_own(partition: Partition, name: str, node: int) -> bool:
+    """Whether a domain is just this node, and has its name or none: a copy beside it would be another."""
+    own = int(partition.domain_of[node])
+    alone = int(np.count_nonzero(partition.domain_of == own)) == 1
+    return alone and (bool(partition.private[own]) or partition.names[own] == name)
 
 
 def _resize(problem: PlacementProblem, asker: Asker) -> Fix | None:
