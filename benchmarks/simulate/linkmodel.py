@@ -58,21 +58,23 @@ def _network(name: str, rate_gb_s: float, latency_us: float, *, taper: float, wo
     return Tier(name, latency_us, full * taper, full * min(taper, 0.83), full, full, full * worst)
 
 
-H100 = System(
-    "H100, 8 GPUs, one 400 Gb/s NIC each",
-    Tier("nvlink", 3.6, 406.0, 290.0, 450.0, 406.0, 290.0),
+_ONE_NIC = (
     _network("leaf", 50.0, 2.8, taper=1.0, worst=1.0),
     _network("spine", 50.0, 3.7, taper=1.0, worst=0.83),
     _network("core", 50.0, 4.7, taper=0.83, worst=0.30),
+)
+"""Leaf, spine and core of a fabric of 400 Gb/s with one adapter per GPU, as both systems have it."""
+H100 = System(
+    "H100, 8 GPUs, one 400 Gb/s NIC each",
+    Tier("nvlink", 3.6, 406.0, 290.0, 450.0, 406.0, 290.0),
+    *_ONE_NIC,
     expert_gb_s=213.0,
     expert_latency_us=22.5,
 )
 GB200 = System(
     "GB200 NVL72, one 400 Gb/s NIC per GPU",
     Tier("nvlink", 5.0, 588.0, 496.0, 900.0, 588.0, 496.0),
-    _network("leaf", 50.0, 2.8, taper=1.0, worst=1.0),
-    _network("spine", 50.0, 3.7, taper=1.0, worst=0.83),
-    _network("core", 50.0, 4.7, taper=0.83, worst=0.30),
+    *_ONE_NIC,
     expert_gb_s=540.0,
     expert_latency_us=25.0,
 )
