@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, Protocol, TypeVar
 
@@ -42,7 +43,7 @@ class Receiver(Protocol):
     def unreadable(self, fault: InvalidField) -> None: ...
 
 
-class _Feed(Generic[K]):
+class _Feed(ABC, Generic[K]):
     """Common to all kinds: who is there, so that a new list tells who is gone."""
 
     def __init__(self, receiver: Receiver, *, key_of: Callable[[Item], K], gone: Callable[[K], Fact]) -> None:
@@ -75,11 +76,13 @@ class _Feed(Generic[K]):
     def fault(self, fault: InvalidField) -> None:
         self._receiver.unreadable(fault)
 
+    @abstractmethod
     def _key(self, named: tuple[str, str]) -> K:
-        raise NotImplementedError
+        """The key of an object by its namespace and name."""
 
+    @abstractmethod
     def _facts(self, items: tuple[Item, ...]) -> Iterable[Fact]:
-        raise NotImplementedError
+        """What objects that were seen tell."""
 
     def _unreadable(self, key: K, fault: InvalidField) -> None:
         """An object that was readable before keeps its earlier form."""
