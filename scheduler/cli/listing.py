@@ -157,7 +157,8 @@ def _explain(found: Document, *, wide: bool) -> None:
 def _get(server: Server, path: str) -> Document:
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
-        trusted = ssl.create_default_context(cafile=server.authority)
+        secure = server.address.startswith("https:")
+        trusted = ssl.create_default_context(cafile=server.authority) if secure else None
         request = Request(server.address.rstrip("/") + path, headers=headers)
         with urlopen(request, timeout=10, context=trusted) as reply:
             found: Document = json.load(reply)
