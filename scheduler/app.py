@@ -45,7 +45,7 @@ async def serve(config: Config, access: Access) -> None:
         )
         cluster = LiveCluster(client, service, config=config)
         service.connect(cluster)
-        service.lacking = cluster.lacking
+        service.lacking, service.watch_age_s = cluster.lacking, cluster.watch_age_s
         told = ", ".join(addresses)
         log.info("listening on %s, gRPC on %s, reading %s", told, rpc_address or "nothing", access.url)
         gc.freeze()  # what is loaded by now lives as long as the process
@@ -53,7 +53,7 @@ async def serve(config: Config, access: Access) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         feeds = await _object_feeds(client, config, service)
-        running = (cluster.run(), service.run(), _until(stop, service))
+        running = (cluster.run(), service.run(), service.progress.run(), _until(stop, service))
         tasks = [asyncio.create_task(one) for one in running]
         tasks += [asyncio.create_task(one.run()) for one in feeds]
         try:

@@ -127,6 +127,11 @@ class LiveCluster:
         """One sentence per missing right that gangs are placed without."""
         return [str(need) for need in self._lacking if not need.essential]
 
+    def watch_age_s(self) -> dict[str, float]:
+        """How old the view of each kind may be: since the API server answered last, or a watch broke off."""
+        answered_s = self._clock() - self._answered_s
+        return {one.kind: max(one.silent_s(), answered_s) for one in self.reflectors if one.synced.is_set()}
+
     def stale(self) -> str:
         """What has been silent for how long, once that is too long."""
         silent_s = self._clock() - self._answered_s

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.engine.plans import Request
+from scheduler.measures import communication_ratio
 from scheduler.metrics import Metrics
 from scheduler.placement.batch import BatchAnswer
 from scheduler.placement.problem import Assignment, Limits, Rejection
@@ -57,6 +58,8 @@ class Decisions:
         """What came out for one gang."""
         self._metrics.solve.observe(elapsed_s)
         self._metrics.decisions.labels(_outcome(answer), answer.proof).inc()
+        if isinstance(answer, Assignment):
+            self._metrics.communication.observe(communication_ratio(request.problem, answer))
         log.info("decision %s", json.dumps(_line(request, answer, elapsed_s)))
 
     def _write(self, folder: Path, decision: Decision) -> None:

@@ -6,9 +6,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
 
 from scheduler.config import Config
 from scheduler.decide import BATCH
@@ -16,23 +15,19 @@ from scheduler.decisions import Decisions
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import Fact
 from scheduler.engine.plans import Request
-from scheduler.engine.states import State
 from scheduler.engine.takeover import step_down, take_over
 from scheduler.extender import answers
 from scheduler.extender.binder import Binder
 from scheduler.extender.wire import BindArgs
-from scheduler.journal import Journal
 from scheduler.leading import Cluster, claimed, within
-from scheduler.metrics import Metrics
-from scheduler.model import GangKey, InvalidField
+from scheduler.metrics import LACKING, STALE, Metrics, Standing
+from scheduler.model import InvalidField
 from scheduler.paranoid import Paranoid, Trusting
 from scheduler.placement.batch import BatchAnswer
 from scheduler.placement.problem import Limits, Rejection
-from scheduler.questions import Questions
-from scheduler.recorder import document_of
-from scheduler.show import gang_detail, gang_row, snapshot_summary, topology_document
+from scheduler.progress import Progress
+from scheduler.readings import Readings
 from scheduler.tracing import NoTracer, Tracer
-from scheduler.version import version
 from scheduler.worlds import world_of
 from scheduler.writing import Writing
 
@@ -41,7 +36,7 @@ log = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 
 
-class Service:
+class Service(Readings):
     """One scheduler extender with its engine. Everything but solving runs on one event loop."""
 
     def __init__(
@@ -53,15 +48,15 @@ class Service:
         solver: Executor | None = None,
         tracer: Tracer | None = None,
     ) -> None:
-        self.engine = Engine(world_of(config), lease_s=config.service.lease_s)
-        self._metrics = metrics or Metrics()
-        self._config, self._clock = config, clock
+        self._metrics, self._config = metrics or Metrics(), config
         tracer, folder = tracer or NoTracer(), config.service.records
-        self._decisions = Decisions(self._metrics, tracer=tracer, folder=folder)
-        self.limits = Limits(deterministic_s=config.service.solver_s)
+        super().__init__(
+            Engine(world_of(config), lease_s=config.service.lease_s),
+            Decisions(self._metrics, tracer=tracer, folder=folder),
+            limits=Limits(deterministic_s=config.service.solver_s),
+            clock=clock,
+        )
         self._solver = solver or ThreadPoolExecutor(max_workers=1, thread_name_prefix="solver")
-        self._questions = Questions(self.engine)
-        self._journal = Journal(first=time.time_ns() // 1000)
         watchful = Paranoid if config.service.paranoid else Trusting
         self._paranoid = watchful(self.engine, self._metrics)
         self._work = asyncio.Event()
@@ -71,6 +66,8 @@ class Service:
         self._waiting = "not connected to a cluster"
         self._stopping = False
         self.lacking: Callable[[], list[str]] = list
+        self.watch_age_s: Callable[[], Mapping[str, float]] = dict
+        self.progress = Progress(self.engine, self._metrics)
 
     def connect(self, cluster: Cluster) -> None:
         """Give the service its cluster; before `run`."""
@@ -234,63 +231,19 @@ class Service:
         assert self._binder is not None
         return await self._binder.bind(args)
 
-    def gangs(self) -> list[dict[str, Any]]:
-        now_s = self._clock()
-        records = sorted(self.engine.gangs.values(), key=lambda record: record.key)
-        return [gang_row(record, self.engine.world.fabric, now_s=now_s) for record in records]
-
-    def journal(self) -> Journal:
-        """The list of gangs as changes, up to now."""
-        self._journal.refresh(self.engine, self._clock())
-        return self._journal
-
-    async def gang(self, key: GangKey, limits: Limits | None = None) -> dict[str, Any] | None:
-        record = self.engine.gangs.get(key)
-        if record is None:
-            return None
-        found = gang_detail(record, self.engine.world.fabric, now_s=self._clock())
-        if record.state is State.BLOCKED and record.rejection is not None:
-            found["decision"] = await self._questions.explained(
-                record, record.rejection, limits=limits or self.limits
-            )
-        return found
-
-    def topology(self) -> dict[str, Any]:
-        return topology_document(self.engine.world)
-
-    def decision(self, key: GangKey) -> dict[str, Any] | None:
-        """The record of the last decision about a gang, redacted; None when it is not known any more."""
-        found = self._decisions.recorder.last_of(str(key))
-        return document_of(found) if found else None
-
-    def domains(self) -> dict[str, int]:
-        """How many domains there are, by level."""
-        return {part.name: len(part.names) for part in self.engine.world.fabric.arrays().partitions}
-
-    def summary(self) -> dict[str, int]:
-        return snapshot_summary(self.engine.world)
-
-    async def plan(
-        self,
-        body: bytes,
-        *,
-        jointly: bool,
-        limits: Limits | None = None,
-        evict: bool = False,
-        defragment: bool = False,
-    ) -> dict[str, Any]:
-        return await self._questions.plan(
-            body, jointly=jointly, limits=limits or self.limits, evict=evict, moves=defragment
-        )
-
     def metrics(self) -> bytes:
-        return self._metrics.render(self.engine)
+        stale, lacking = bool(self.stale()), bool(self.lacking())
+        leading = self._cluster is not None and bool(self._cluster.term())
+        standing = Standing(
+            ready=not self.unavailable(),
+            leading=leading,
+            causes=frozenset(cause for cause, holds in ((STALE, stale), (LACKING, lacking)) if holds),
+            watch_age_s=self.watch_age_s(),
+        )
+        return self._metrics.render(self.engine, standing, now_s=self._clock())
 
-    def version(self) -> dict[str, str]:
-        return {"version": version()}
-
-    def served(self, verb: str, seconds: float) -> None:
-        self._metrics.requests.labels(verb).observe(seconds)
+    def served(self, verb: str, result: str, seconds: float) -> None:
+        self._metrics.requests.labels(verb, result).observe(seconds)
 
     def refused(self, verb: str) -> None:
         self._metrics.refused_requests.labels(verb).inc()

@@ -79,6 +79,8 @@ class Writing:
         version = known.resource_version if known else ""
         outcome = await self._target.bind(pod=pod, uid=uid, node=node, slot=slot, plan=plan, version=version)
         self._metrics.bindings.labels("done" if outcome.done else "failed").inc()
+        if outcome.conflict:
+            self._metrics.conflicts.inc()
         self._wake()
         return outcome
 

@@ -23,7 +23,8 @@ class GangRecord:
     `report`: the last decision in the form that is shown to people; `bound`: members with a node;
     `absent`: members that will be made once those that exist run, placed with them and held;
     `whole`: all its members had nodes at one moment; `begun`: the line of plans whose Bindings were
-    begun and not ended; `in_flight`: members whose Bindings are being written, outcome unknown.
+    begun and not ended; `in_flight`: members whose Bindings are being written, outcome unknown;
+    `complete_s`, `placed_s`: when this start had all its members, and its first plan.
     """
 
     key: GangKey
@@ -46,6 +47,8 @@ class GangRecord:
     whole: bool = False
     begun: str = ""
     in_flight: set[str] = field(default_factory=set)
+    complete_s: float | None = None
+    placed_s: float | None = None
     _stated: tuple[int, int] = (-1, 0)
 
     def put(self, pod: Pod, membership: Membership | None, faults: tuple[InvalidField, ...]) -> None:
@@ -87,8 +90,15 @@ class GangRecord:
     def apply(self, event: Event, now_s: float) -> None:
         """Go where the transition table says; raises InvalidTransition and changes nothing otherwise."""
         state = after(self.state, event)
-        if state is not self.state:
-            self.state, self.since_s = state, now_s
+        if state is self.state:
+            return
+        if self.state is State.BOUND or state in (State.FORMING, State.DEGRADED, State.INVALID):
+            self.complete_s = self.placed_s = None
+        if state is State.PENDING and self.complete_s is None:
+            self.complete_s = now_s
+        if state is State.RESERVED and self.placed_s is None:
+            self.placed_s = now_s
+        self.state, self.since_s = state, now_s
 
     @property
     def size(self) -> int:

@@ -70,7 +70,7 @@ class Backend(Protocol):
 
     def version(self) -> dict[str, str]: ...
 
-    def served(self, verb: str, seconds: float) -> None: ...
+    def served(self, verb: str, result: str, seconds: float) -> None: ...
 
     def refused(self, verb: str) -> None: ...
 
@@ -129,10 +129,11 @@ class _Routes:
         try:
             waiting = self._backend.not_ready()
             error = waiting[0] if waiting else await self._backend.bind(wire.read_bind(body))
+            result = "not_ready" if waiting else "refused" if error else "ok"
         except InvalidInput as fault:
             self._backend.refused("bind")
-            error = str(fault)
-        self._backend.served("bind", time.perf_counter() - start)
+            error, result = str(fault), "bad_request"
+        self._backend.served("bind", result, time.perf_counter() - start)
         return _json(wire.write_bind(error))
 
     async def _answer(
@@ -144,17 +145,19 @@ class _Routes:
     ) -> web.Response:
         """One synchronous verb; a fault is told in the protocol's own form where it has one."""
         body = await self.entrance.body(request, _LARGEST_BODY)
-        start = time.perf_counter()
+        start, result = time.perf_counter(), "ok"
         try:
             waiting = self._backend.not_ready()
             if waiting:
+                result = "not_ready"
                 return _fault(f"lockstep is not ready: {waiting[0]}", 503, error_form)
             return _json(answer(body))
         except InvalidInput as fault:
             self._backend.refused(verb)
+            result = "bad_request"
             return _fault(str(fault), 400, error_form)
         finally:
-            self._backend.served(verb, time.perf_counter() - start)
+            self._backend.served(verb, result, time.perf_counter() - start)
 
     async def healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -30,7 +30,7 @@ Holds = Callable[[], bool]
 """Whether we may still write: false once the lease is not ours any more."""
 
 NOT_LEADING = Outcome(False, True, "this replica does not lead any more")
-FENCED = Outcome(False, True, "another term of leadership has the pod")
+FENCED = Outcome(False, True, "another term of leadership has the pod", conflict=True)
 
 
 async def repeat(

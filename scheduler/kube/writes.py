@@ -203,7 +203,8 @@ async def _bind_once(
     if reply.ok:
         return Outcome(True), None
     if reply.status == HTTPStatus.CONFLICT:
-        return await _read_back(client, _path(pod), uid, node, _message(reply))
+        outcome, found = await _read_back(client, _path(pod), uid, node, _message(reply))
+        return replace(outcome, conflict=True), found
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         outcome, found = await _read_back(client, _path(pod), uid, node, _message(reply))
         return replace(outcome, unclear=True), found

@@ -344,7 +344,7 @@ def test_health_readiness_metrics_version_and_gangs() -> None:
         running.cluster.waiting = []
         status, text = await get("/metrics")
         assert status == 200
-        assert 'lockstep_gangs{state="reserved"} 1.0' in text
+        assert 'lockstep_gangs{reason="",state="reserved"} 1.0' in text
         assert 'lockstep_decisions_total{outcome="placed",proof="optimal"} 1.0' in text
         gangs = json.loads((await get("/v1/gangs"))[1])["gangs"]
         assert [(row["gang"], row["state"]) for row in gangs] == [("default/g", "reserved")]
