@@ -34,7 +34,7 @@ from scheduler.report import SCHEMA, invalid_report, placed_report, refused_repo
 from scheduler.show import snapshot_summary
 from scheduler.surroundings import surroundings
 from scheduler.workloads.gangs import assemble, membership_of
-from scheduler.workloads.known import Known, Workload, WorkloadKey
+from scheduler.workloads.known import Known, Workload, known_of
 from scheduler.world import World
 
 Report = dict[str, Any]
@@ -88,8 +88,7 @@ def plan_document(
     `faults` are objects of the input that could not be read.
     """
     summary = snapshot_summary(world)
-    known: dict[GangKey | WorkloadKey, PodGroup | Workload] = {one.key: one for one in workloads}
-    known |= {GangKey(group.namespace, group.name): group for group in groups}
+    known = known_of(groups, workloads)
     drafts = _gather(pods, known)
     running = list(running)
     _join_running(drafts, running, known)

@@ -119,6 +119,39 @@ def test_drawing(snapshot: str, tmp_path: Path) -> None:
     assert file.read_text().startswith("<svg")
 
 
+def test_a_drawing_names_the_gangs_that_only_their_owner_knows(tmp_path: Path) -> None:
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "train", "namespace": "default", "uid": "j"},
+        "spec": {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "template": {"spec": {}}},
+    }
+    pods = gang_pods("train", 2, gpus=4)
+    for at, pod in enumerate(pods):
+        pod["metadata"] |= {
+            "uid": f"u{at}",
+            "annotations": {},
+            "labels": {
+                "batch.kubernetes.io/job-name": "train",
+                "batch.kubernetes.io/job-completion-index": str(at),
+            },
+            "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "j", "controller": True}
+            ],
+        }
+        pod["spec"]["nodeName"] = f"nvl-1-0{at + 1}"
+    file = tmp_path / "cluster.json"
+    file.write_text(json.dumps({"kind": "List", "items": [*map(node_object, nvl72(1)), job, *pods]}))
+    assert "A default/train (8 GPUs)" in lockstep("topology", "draw", "--snapshot", str(file)).stdout
+
+
+def test_a_gang_that_does_not_exist_is_told_with_those_that_may_be_meant(snapshot: str) -> None:
+    for named in ("default/wai", "default/wiats"):
+        done = lockstep("explain", named, "--snapshot", snapshot)
+        assert done.returncode == 2
+        assert "a gang that exists, such as default/waits" in done.stderr
+
+
 def test_config_check(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("apiVersion: lockstep.scheduling/v1alpha1\nkind: LockstepConfiguration\n")

@@ -24,14 +24,14 @@ def scheduler_configuration(
     overrides: Mapping[str, Any] | None = None,
     extender: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A KubeSchedulerConfiguration as a document, which serves every pod that asks for no scheduler.
+    """A KubeSchedulerConfiguration as a document, which serves the pods that ask for no scheduler too.
 
     `extender_url` is the address of Lockstep's extender including its path; without one this is a
     stock scheduler. `overrides` replaces top-level keys, `extender` keys of Lockstep's entry.
     """
     document: dict[str, Any] = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     (entry,) = document.pop("extenders")
-    del document["profiles"]
+    document["profiles"].insert(0, {"schedulerName": "default-scheduler"})
     if kubeconfig:
         document["clientConnection"]["kubeconfig"] = str(kubeconfig)
     if extender_url:

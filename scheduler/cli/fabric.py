@@ -14,9 +14,10 @@ from scheduler.cli.linting import problems_of
 from scheduler.cli.output import Format, clean, emit
 from scheduler.cli.sources import Reading, Source
 from scheduler.devices import is_gpu
-from scheduler.model import InvalidField, InvalidInput, NodeName
+from scheduler.model import InvalidField, InvalidInput, NodeName, Pod
 from scheduler.show import topology_document
 from scheduler.workloads.gangs import membership_of
+from scheduler.workloads.known import Known, known_of
 from topology.draw import NodeUsage, draw_svg, draw_text
 
 Document = dict[str, Any]
@@ -100,13 +101,13 @@ def node_usage(reading: Reading) -> dict[str, NodeUsage]:
     """Per node its GPUs, how many are used, and by which gangs."""
     gangs: dict[NodeName, list[str]] = defaultdict(list)
     used: dict[NodeName, int] = defaultdict(int)
-    groups = {(group.namespace, group.name): group for group in reading.groups}
+    known = known_of(reading.groups, reading.workloads)
     for pod in reading.pods:
         if pod.node is None or pod.finished:
             continue
         gpus = sum(amount for name, amount in pod.shape.requests if is_gpu(name))
         used[pod.node] += gpus
-        gangs[pod.node] += [_owner(pod, groups)] * gpus
+        gangs[pod.node] += [_owner(pod, known)] * gpus
     found = {}
     for name, node in reading.world.ledger.nodes.items():
         gpus = sum(amount for resource, amount in node.allocatable.items() if is_gpu(resource))
@@ -115,9 +116,9 @@ def node_usage(reading: Reading) -> dict[str, NodeUsage]:
     return found
 
 
-def _owner(pod: Any, groups: Any) -> str:
+def _owner(pod: Pod, known: Known) -> str:
     try:
-        membership = membership_of(pod, groups)
+        membership = membership_of(pod, known)
     except InvalidInput:
         return ""
     return str(membership.gang) if membership else ""

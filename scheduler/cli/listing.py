@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -105,7 +106,9 @@ def explain(source: Gangs, named: str, *, output: Format) -> int:
     """Everything about one gang; the exit code says where it stands."""
     found = source.detail(named)
     if found is None:
-        wanted = "a gang that exists: `lockstep gangs -A` lists them"
+        near = close_names(named, [row["gang"] for row in source.rows()])
+        such = f", such as {', '.join(map(clean, near))}" if near else ""
+        wanted = f"a gang that exists{such}: `lockstep gangs -A` lists them"
         raise InvalidInput(InvalidField("command line", "gang", named, wanted))
     emit(found, output, table=lambda wide: _explain(found, wide=wide), names=lambda: [named])
     if found["state"] in _RUNNING:
@@ -115,6 +118,13 @@ def explain(source: Gangs, named: str, *, output: Format) -> int:
     decision = found.get("decision")
     refused = decision and decision["verdict"] in ("blocked", "impossible")
     return of_verdicts([decision["verdict"]]) if decision and refused else NOT_NOW
+
+
+def close_names(named: str, names: Sequence[str]) -> list[str]:
+    """Up to three gangs that may be meant: those whose names go on where the given one ends, as with
+    a revision; else those written alike."""
+    longer = [name for name in names if name.startswith(named)]
+    return sorted(longer)[:3] or get_close_matches(named, names, n=3)
 
 
 def record(source: Gangs, named: str, *, file: str) -> int:

@@ -73,7 +73,7 @@ def _too_small(
     level = next((name for rule in problem.rules if rule.scope == scope for name in rule.required), None)
     level = level or form.levels[bound].names[0]
     code = Code.NO_DOMAIN_FITS if possible else Code.TOO_LARGE_FOR_LEVEL
-    what, when = SCOPE_WORDS[scope], "free now" if possible else "even when empty"
+    what, when = SCOPE_WORDS[scope], "now" if possible else "even when empty"
     message = f"{what} needs {size} pods in one {level}; the best {level} has room for {best} {when}"
     if not possible and scope == "tp":
         message += _wider(form, size, bound)
@@ -114,7 +114,7 @@ def lacking(problem: PlacementProblem, *, possible: bool) -> tuple[Code, str]:
 def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Rejection:
     best = int(form.capacity[0].sum())
     code, scattered = lacking(problem, possible=possible)
-    when = "free now" if possible else "even when empty"
+    when = "now" if possible else "even when empty"
     message = f"the gang needs room for {problem.pods} pods; the cluster has room for {best} {when}"
     bound = problem_blocks(form)
     if bound:

@@ -50,7 +50,7 @@ def _too_small(problem: PlacementProblem, rule: ScopeRule, *, possible: bool) ->
             needed, best = len(pods), _best(problem, pods, level, ever=not possible)
             if best < needed:
                 what = SCOPE_WORDS[rule.scope]
-                when = "free now" if possible else "even when empty"
+                when = "now" if possible else "even when empty"
                 code = Code.NO_DOMAIN_FITS if possible else Code.TOO_LARGE_FOR_LEVEL
                 message = (
                     f"{what} needs {needed} pods in one {level}; the best {level} has room for {best} {when}"

@@ -6,7 +6,7 @@ A `Workload` is what such an object says, read once and kept small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,6 +52,12 @@ class Workload:
 
 Known = Mapping[GangKey | WorkloadKey, PodGroup | Workload]
 """Upstream pod groups by namespace and name, owners by kind, namespace and name."""
+
+
+def known_of(groups: Iterable[PodGroup], workloads: Iterable[Workload]) -> Known:
+    """Pod groups and owners by their keys."""
+    found: dict[GangKey | WorkloadKey, PodGroup | Workload] = {one.key: one for one in workloads}
+    return found | {GangKey(group.namespace, group.name): group for group in groups}
 
 
 def workload(known: Known, kind: str, namespace: str, name: str | None) -> Workload | None:
