@@ -20,10 +20,10 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-_MOST_DEPTH = 100
+MOST_DEPTH = 100
 """Levels of nesting that are read; the C loader recurses, and ends the process where its stack ends."""
 
-_MOST_COPIES = 1_000_000
+MOST_COPIES = 1_000_000
 """Values that the aliases of a text may stand for; a few lines of aliases of aliases mean billions."""
 
 
@@ -84,7 +84,7 @@ def parse(name: str, data: bytes) -> list[Any]:
 def _check_yaml(name: str, data: bytes) -> None:
     """Raises InvalidInput for YAML that is nested too deep, or small and means something huge."""
     deepest = data.count(b"[") + data.count(b"{") + 2 * max(map(len, data.splitlines()), default=0)
-    if deepest < _MOST_DEPTH and b"*" not in data:
+    if deepest < MOST_DEPTH and b"*" not in data:
         return
     sizes: dict[str | None, int] = {}  # by anchor: the values that it stands for
     begun: list[tuple[str | None, int]] = []  # anchor, and the values before it
@@ -97,11 +97,11 @@ def _check_yaml(name: str, data: bytes) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = begun.pop()
             sizes[anchor] = values + copies - before
-        if len(begun) > _MOST_DEPTH or copies > _MOST_COPIES:
+        if len(begun) > MOST_DEPTH or copies > MOST_COPIES:
             line = event.start_mark.line if event.start_mark else 0
-            wanted = f"nesting of at most {_MOST_DEPTH} levels"
-            if copies > _MOST_COPIES:
-                wanted = f"aliases that stand for at most {_MOST_COPIES:,} values"
+            wanted = f"nesting of at most {MOST_DEPTH} levels"
+            if copies > MOST_COPIES:
+                wanted = f"aliases that stand for at most {MOST_COPIES:,} values"
             raise InvalidInput(InvalidField(f"{name}:{line + 1}", "file", _line(data, line), wanted))
 
 

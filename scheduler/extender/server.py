@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 _LARGEST_BODY = 512 * 1024 * 1024
 """Full node lists of large clusters reach tens of MiB; aiohttp's own default of 1 MiB breaks them."""
 
-_LARGEST_PLAN = 16 * 1024 * 1024
+LARGEST_PLAN = 16 * 1024 * 1024
 """Manifests of thousands of pods; kube-scheduler's own bodies may be larger, people's not."""
 
-_MOST_PLANS = 32
+MOST_PLANS = 32
 """Plans and explanations that are worked on or wait for their turn."""
 
 _JSON = "application/json"
@@ -215,7 +215,7 @@ class _Routes:
 
     async def plan(self, request: web.Request) -> web.Response:
         viewer = await self.entrance.viewer(request, "")
-        body = await self.entrance.body(request, _LARGEST_PLAN)
+        body = await self.entrance.body(request, LARGEST_PLAN)
         try:
             asked = _switches(request)
             with self._counted():
@@ -230,7 +230,7 @@ class _Routes:
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
-        if self._asking >= _MOST_PLANS:
+        if self._asking >= MOST_PLANS:
             raise No(429, f"{self._asking} plans and explanations wait already")
         self._asking += 1
         try:
