@@ -66,7 +66,8 @@ def _again(world: World, members: Mapping[Owner, Members]) -> Again:
             problem = formulate(gang, world.view())
         except InvalidInput:
             return None
-        if not gang.complete:
+        there = all(pod.node in world.ledger.nodes for pod, _ in running)
+        if not gang.complete or not there:
             return None
         nodes = {pod.uid: pod.node for pod, _ in running}
         free = problem.cluster.free.copy()

@@ -56,9 +56,10 @@ class View:
 
 
 def formulate(gang: Gang, view: View) -> PlacementProblem:
-    """The placement problem of a complete gang. Raises InvalidInput for an unknown level
-    or a segment size that does not divide the gang."""
+    """The placement problem of a complete gang. Raises InvalidInput for an unknown level, a segment
+    size that does not divide the gang, or a member on a node that is not there."""
     members = gang.members
+    fixed = _places(gang, view)
     shapes = list(dict.fromkeys(member.shape for member in members))
     resources = _all_resources(view, shapes)
     shared = _not_for_tensors(gang, view)
@@ -78,12 +79,29 @@ def formulate(gang: Gang, view: View) -> PlacementProblem:
         rules=(),
         stage_of=np.full(len(members), -1, dtype=np.int32),
         replica_of=np.full(len(members), -1, dtype=np.int32),
-        fixed=np.array([-1 if m.node is None else view.index(m.node) for m in members], dtype=np.int32),
+        fixed=fixed,
         primary=_primary(shapes, resources),
         terms=(),
         excluded=_excluded(view, _hardest(view, shapes), shared),
     )
     return _with_rules(problem, gang, view)
+
+
+def _places(gang: Gang, view: View) -> Int32:
+    """int32[members]: the node of those that run, -1 for the others; raises InvalidInput when it is gone."""
+    running = [member for member in gang.members if member.node is not None]
+    known = set(view.names) if running else set()
+    lost = [member for member in running if member.node not in known]
+    if lost:
+        wanted = "a node that is there: running members never move, so the gang waits until it is back or"
+        raise InvalidInput(
+            *(
+                InvalidField(f"pod {one.pod}", "spec.nodeName", str(one.node), f"{wanted} the pod is gone")
+                for one in lost
+            )
+        )
+    places = [-1 if member.node is None else view.index(member.node) for member in gang.members]
+    return np.array(places, dtype=np.int32)
 
 
 def _hardest(view: View, shapes: Sequence[PodShape]) -> PodShape:
