@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import time
 
 from scheduler.cluster import LiveCluster
 from scheduler.config import Config
@@ -16,11 +17,13 @@ from scheduler.extender.tls import Files
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reviews import Reviewer
+from scheduler.metrics import Metrics
 from scheduler.objectfeed import ObjectFeed, Objects
 from scheduler.placement import kernels
 from scheduler.ports import listening
 from scheduler.rpc import server as rpc
 from scheduler.service import Service
+from scheduler.telling import Teller
 from scheduler.tracing import NoTracer, Tracer, tracer_to
 from scheduler.viewers import Doorkeeper, Open
 
@@ -35,7 +38,8 @@ async def serve(config: Config, access: Access) -> None:
     fast = kernels.warm_up()  # before the first request, which must not wait for a compiler
     log.info("placement by %s", "compiled loops" if fast else "array operations")
     async with contextlib.AsyncExitStack() as open_ones:
-        service = Service(config, tracer=_tracer(config, open_ones))
+        metrics = Metrics()
+        service = Service(config, metrics=metrics, tracer=_tracer(config, open_ones))
         client = await open_ones.enter_async_context(ApiClient(access))
         doorkeeper: Doorkeeper = Tokens(Reviewer(client)) if config.service.auth == "tokens" else Open()
         http = listening(service, config.service, doorkeeper=doorkeeper)
@@ -56,6 +60,8 @@ async def serve(config: Config, access: Access) -> None:
         running = (cluster.run(), service.run(), service.progress.run(), _until(stop, service))
         tasks = [asyncio.create_task(one) for one in running]
         tasks += [asyncio.create_task(one.run()) for one in feeds]
+        if config.service.tell != "none":
+            tasks.append(asyncio.create_task(_teller(config, service, cluster, metrics).run()))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -72,6 +78,17 @@ def _tracer(config: Config, open_ones: contextlib.AsyncExitStack) -> Tracer:
     tracer = tracer_to(config.service.tracing)
     open_ones.callback(tracer.close)
     return tracer
+
+
+def _teller(config: Config, service: Service, cluster: LiveCluster, metrics: Metrics) -> Teller:
+    return Teller(
+        service.engine,
+        cluster,
+        metrics,
+        domains=service.domains,
+        clock=time.monotonic,
+        conditions=config.service.tell == "conditions",
+    )
 
 
 def _files(config: Config) -> Files | None:

@@ -14,13 +14,13 @@ from scheduler.config import Config
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Write
 from scheduler.feeds import GroupFeed, NodeFeed, PodFeed, Receiver, WorkloadFeed
-from scheduler.kube import writes
+from scheduler.kube import telling, writes
 from scheduler.kube.client import ApiClient, Unclear
 from scheduler.kube.lease import Alone, Elector
-from scheduler.kube.outcomes import Holds, Outcome, repeat
+from scheduler.kube.outcomes import NOT_LEADING, Holds, Outcome, repeat
 from scheduler.kube.reflector import Reflector
 from scheduler.kube.reviews import own_rights
-from scheduler.model import NodeName, Pod, PodKey
+from scheduler.model import PLACED, NodeName, Pod, PodKey
 from scheduler.rights import Need, missing, needed
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _PULSE_S = 5.0
 _OWNERS_S = 2.0
 """How long pods wait at the start for the objects that own them."""
 _RIGHTS_S = 15.0
+_PLACED_TEXT = "a plan for the whole gang exists and its room is held"
 
 
 class LiveCluster:
@@ -45,6 +46,7 @@ class LiveCluster:
         self._client, self._stale_s = client, config.service.stale_s
         self._in_flight = asyncio.Semaphore(config.service.writes_in_flight)
         self._clock, self._answered_s, self._trouble = clock, clock(), ""
+        self._instance = identity_of(config)
         self._needs, self._lacking = needed(config), tuple[Need, ...]()
         self.leadership = leadership_of(client, config, clock=clock)
         self.reflectors = (
@@ -190,6 +192,7 @@ class LiveCluster:
             nominate=write.nominate,
             version=write.version,
             seen=write.seen,
+            said=telling.condition("True", PLACED, _PLACED_TEXT, write.generation) if write.refused else None,
         )
         async with self._in_flight:
             return await repeat(attempt, may=self._while(write.term))
@@ -209,6 +212,20 @@ class LiveCluster:
         may = self._while(self.leadership.term)
         return await repeat(partial(writes.evict, self._client, pod), may=may)
 
+    async def tell(self, note: telling.Note, count: int) -> Outcome:
+        """Write an Event for the first or the `count`th time; not at all when we do not lead."""
+        if not self.term():
+            return NOT_LEADING
+        if count == 1:
+            return await telling.tell(self._client, note, instance=self._instance)
+        return await telling.tell_again(self._client, note, count=count, instance=self._instance)
+
+    async def say(self, pod: Pod, *, status: str, reason: str, text: str) -> Outcome:
+        """Put our condition on a pod."""
+        if not self.term():
+            return NOT_LEADING
+        return await telling.say(self._client, pod, status=status, reason=reason, text=text)
+
     def _while(self, term: str) -> Holds:
         """Whether this one term goes on: what was decided in it is not written in another."""
         return lambda: bool(term) and self.leadership.leading() and self.leadership.term == term
@@ -223,10 +240,16 @@ def leadership_of(client: ApiClient, config: Config, *, clock: Callable[[], floa
         client,
         namespace=lease.namespace,
         name=lease.name,
-        identity=lease.identity or socket.gethostname(),
+        identity=identity_of(config),
         follow=lease.follow,
         clock=clock,
     )
+
+
+def identity_of(config: Config) -> str:
+    """Who we are among replicas."""
+    lease = config.service.leadership
+    return (lease.identity if lease else "") or socket.gethostname()
 
 
 def _place(slot: Slot, plan: str, term: str) -> writes.Place:

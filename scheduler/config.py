@@ -61,6 +61,8 @@ class ServiceConfig:
     `broken_start_s`: how long a gang that never was whole may be bound in part with nothing to complete
     it; then its members are evicted. `paranoid`: check the safety properties after every step.
     `leadership`: the lease that replicas compete for; None for one replica alone.
+    `tell`: what is written into the cluster for the owners of gangs: none, events, or conditions (of
+    pods) beside the events.
     `records`: a folder to write every decision to; `tracing`: the URL of an OTLP collector; empty for none.
     """
 
@@ -79,6 +81,7 @@ class ServiceConfig:
     broken_start_s: int = 10
     paranoid: bool = False
     leadership: Leadership | None = None
+    tell: Literal["none", "events", "conditions"] = "events"
     records: str = ""
     tracing: str = ""
 
@@ -227,6 +230,7 @@ class _Reader(YamlReader):
             "brokenStart": ("broken_start_s", self.seconds),
             "paranoid": ("paranoid", self.truth),
             "leadership": ("leadership", self.leadership),
+            "tell": ("tell", lambda n, w: self.one_of(n, w, ("none", "events", "conditions"))),
             "records": ("records", self.plain),
             "tracing": ("tracing", self.plain),
         }

@@ -118,6 +118,11 @@ class Metrics:
             "Members of broken starts that were evicted, by outcome.",
             ("outcome",),
         )
+        self.told = self._counter(
+            "lockstep_told_total",
+            "Events and pod conditions that tell a gang's owner, by kind (event, condition) and outcome.",
+            ("kind", "outcome"),
+        )
         self.reservations = self._gauge(
             "lockstep_reservations",
             "Gangs for which room is held, by state (kept: what a gang left, kept for its successor).",

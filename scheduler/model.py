@@ -18,6 +18,7 @@ ANNOTATION_PLAN = PREFIX + "plan"
 ANNOTATION_RANK = PREFIX + "assigned-rank"
 ANNOTATION_NODE = PREFIX + "assigned-node"
 ANNOTATION_TERM = PREFIX + "term"
+CONDITION, PLACED, RELEASED = PREFIX + "GangPlaced", "Placed", "Released"
 
 HOST_PORT = "hostport/"
 """Prefix under which a host port counts as a resource that every node has one of."""
@@ -156,9 +157,8 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """The facts about one pod that scheduling needs; decoded once, at the edge.
-    `created` is the API server's time stamp (RFC 3339, UTC); `priority_class`: not looked up yet.
-    """
+    """The facts about one pod that scheduling needs; decoded once, at the edge. `created` is the API
+    server's time stamp (RFC 3339, UTC); `told`: status/reason of our own condition, empty without one."""
 
     key: PodKey
     uid: str
@@ -178,6 +178,8 @@ class Pod:
     deleting: bool = False
     created: str = ""
     resource_version: str = ""
+    generation: int = 0
+    told: str = ""
 
     @property
     def finished(self) -> bool:
@@ -227,10 +229,7 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Parallelism:
-    """Sizes of a model's parallel dimensions, in ranks as the engines count them.
-
-    `sources` says for each size where it was read, for people to check.
-    """
+    """Sizes of a model's parallel dimensions in ranks; `sources` says where each was read, for people."""
 
     tensor: int | None = None
     pipeline: int | None = None

@@ -2,8 +2,9 @@
 
 S1 nothing promised twice; S2 no start left half; S3 no constraint broken; S4 ranks in order; S6 the
 same question, the same answer; S7 no node invented; S8 every hold has an owner, a plan and a lease.
-(S5, one leader's writes, is asserted where they are written.) A broken one is told and counted; the
-service goes on, because stopping half way would break more.
+S10 a reason that is shown is that of the gang as it is. (S5, one leader's writes, is asserted where they
+are written.) A broken one is told and counted; the service goes on, because stopping half way would
+break more.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Paranoid(Trusting):
 
     def look(self, now_s: float) -> None:
         self._engine.refresh(now_s)
-        for fault in (*self._promises(), *self._holds(now_s)):
+        for fault in (*self._promises(), *self._holds(now_s), *self._reasons()):
             self._tell(fault)
 
     def decide(self, requests: Sequence[Request], limits: Limits) -> BatchAnswer:
@@ -105,6 +106,17 @@ class Paranoid(Trusting):
                 yield f"S2: {key} is held in part"
             if not planned and not record.absent and not hold.pods.keys() <= record.in_flight:
                 yield f"S8: {key} is {record.state} and holds room"
+
+    def _reasons(self) -> Iterator[str]:
+        """S10: a refused gang shows the reason of these members, and a placed one none."""
+        for key, record in self._engine.gangs.items():
+            shown = (record.report or {}).get("reason", {}).get("code", "")
+            if record.state is State.BLOCKED:
+                refused = record.rejection is not None and record.tried[0] == record.version
+                if not refused or record.rejection is None or shown != str(record.rejection.code):
+                    yield f"S10: {key} shows a reason ({shown}) that is not that of its refusal"
+            elif record.state in (State.RESERVED, State.COMMITTING) and record.rejection is not None:
+                yield f"S10: {key} is {record.state} and shows why it is refused"
 
     def _tell(self, fault: str) -> None:
         self.broken.append(fault)

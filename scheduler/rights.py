@@ -52,6 +52,9 @@ def needed(config: Config) -> tuple[Need, ...]:
     for path in resources_of(config.sources):
         group, _, resource = path.split("/")
         found.append(Need(Act("list", resource, group), "this source of the fabric cannot be read", False))
+    if config.service.tell != "none":
+        why = "no Event says why a gang waits"
+        found += [Need(Act(verb, "events", "events.k8s.io"), why, False) for verb in ("create", "patch")]
     if config.service.auth == "tokens":
         why = "nobody is let in to metrics, API and gRPC"
         found.append(Need(Act("create", "tokenreviews", "authentication.k8s.io"), why, False))

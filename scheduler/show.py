@@ -30,9 +30,9 @@ def gang_row(record: GangRecord, fabric: Fabric, *, now_s: float) -> dict[str, A
             "bound": record.bound,
         },
         "gpus": gpus,
-        "where": where(_nodes(record), fabric),
+        "where": where_of(record, fabric),
         "since_s": round(max(now_s - record.since_s, 0.0), 1),
-        "reason": _reason(record),
+        "reason": reason_text(record),
         "plan": record.plan.id if record.plan else "",
     }
 
@@ -56,6 +56,11 @@ def gang_detail(record: GangRecord, fabric: Fabric, *, now_s: float) -> dict[str
         ],
         "decision": record.report,
     }
+
+
+def where_of(record: GangRecord, fabric: Fabric) -> str:
+    """Where a gang runs or is planned."""
+    return where(_nodes(record), fabric)
 
 
 def where(nodes: list[NodeName], fabric: Fabric) -> str:
@@ -84,7 +89,8 @@ def _nodes(record: GangRecord) -> list[NodeName]:
     return [node for node in found if node is not None]
 
 
-def _reason(record: GangRecord) -> str:
+def reason_text(record: GangRecord) -> str:
+    """Why a gang does not have all its nodes, in a sentence; empty when nothing hinders it."""
     if record.state.value == "forming" and not record.size_known:
         return f"{len(record.pods)} pods exist; {record.source} does not say how many there will be"
     if record.state.value == "forming":

@@ -16,7 +16,13 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("topology",),
     ("scheduler.model",),
-    ("scheduler.devices", "scheduler.quantity", "scheduler.eligibility", "scheduler.version"),
+    (
+        "scheduler.texts",
+        "scheduler.devices",
+        "scheduler.quantity",
+        "scheduler.eligibility",
+        "scheduler.version",
+    ),
     ("scheduler.tracing",),
     ("scheduler.workloads",),
     ("scheduler.placement",),
@@ -40,7 +46,7 @@ LAYERS = (
     ("scheduler.decide", "scheduler.moving", "scheduler.priorities", "scheduler.worlds"),
     ("scheduler.whatif", "scheduler.journal", "scheduler.recorder"),
     ("scheduler.decisions", "scheduler.progress"),
-    ("scheduler.questions", "scheduler.cluster", "scheduler.writing"),
+    ("scheduler.questions", "scheduler.cluster", "scheduler.writing", "scheduler.telling"),
     ("scheduler.leading", "scheduler.paranoid", "scheduler.readings"),
     ("scheduler.service",),
     ("scheduler.app",),

@@ -8,6 +8,10 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
+from scheduler.texts import clean
+
+__all__ = ["Format", "age", "clean", "columns", "complain", "emit", "remark"]
+
 
 class Format(StrEnum):
     """Values of -o."""
@@ -50,11 +54,6 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in [list(heads), *cells]:
         line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip())
-
-
-def clean(text: str) -> str:
-    """Text from the cluster without anything that could steer a terminal."""
-    return "".join(c if c.isprintable() or c == " " else "?" for c in text)
 
 
 def age(seconds: float) -> str:

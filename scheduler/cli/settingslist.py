@@ -41,6 +41,7 @@ SETTINGS = (
     Setting("service.brokenStart", "broken_start_s", "seconds until a start that cannot end is released"),
     Setting("service.paranoid", "paranoid", "true: the safety properties are checked after every step"),
     Setting("service.leadership", "leadership", "of replicas' lease: name, namespace, identity, follow"),
+    Setting("service.tell", "tell", "none, events (per gang), or conditions (of pods) beside the events"),
     Setting("service.records", "records", "a folder that every decision is written to; none when empty"),
     Setting("service.tracing", "tracing", "URL of an OTLP collector; none when empty"),
 )  # fmt: skip

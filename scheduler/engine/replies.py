@@ -36,8 +36,8 @@ _REASON_OF = {
 class Write:
     """What a member's pod must carry before its scheduler may look at it.
 
-    `term` of leadership in which this is said; `version` and `seen`: the pod's
-    version and the term on it when this was decided.
+    `term` of leadership in which this is said; `version`, `generation` and `seen`: the pod's
+    version, generation and the term on it when this was decided; `refused`: it says that it is refused.
     """
 
     slot: Slot
@@ -47,6 +47,8 @@ class Write:
     term: str = ""
     version: str = ""
     seen: str = ""
+    refused: bool = False
+    generation: int = 0
 
 
 def slot_of(record: GangRecord, uid: str) -> Slot | Reason:
@@ -77,6 +79,8 @@ def writes_of(record: GangRecord, term: str) -> tuple[Write, ...]:
                     term=term,
                     version=pod.resource_version,
                     seen=current[2],
+                    refused=pod.told.startswith("False"),
+                    generation=pod.generation,
                 )
             )
     return tuple(found)

@@ -91,6 +91,7 @@ class GangRecord:
         """Go where the transition table says; raises InvalidTransition and changes nothing otherwise."""
         state = after(self.state, event)
         if state is self.state:
+            self.since_s = self.since_s or now_s  # seen for the first time
             return
         if self.state is State.BOUND or state in (State.FORMING, State.DEGRADED, State.INVALID):
             self.complete_s = self.placed_s = None

@@ -15,6 +15,7 @@ import msgspec
 from scheduler.kube import faults, structs
 from scheduler.kube.shapes import amounts, shape_of
 from scheduler.model import (
+    CONDITION,
     Container,
     InvalidField,
     InvalidInput,
@@ -186,7 +187,15 @@ def _pod(obj: structs.PodObject) -> Pod:
         deleting=meta.deletion_timestamp is not None,
         created=meta.creation_timestamp or "",
         resource_version=meta.resource_version or "",
+        generation=meta.generation or 0,
+        told=_told(status),
     )
+
+
+def _told(status: structs.PodStatus) -> str:
+    """What our own condition says: its status and reason."""
+    ours = (one for one in status.conditions or () if one.type == CONDITION)
+    return next((f"{one.status}/{one.reason or ''}" for one in ours), "")
 
 
 def _readable(obj: structs.PodObject) -> bool:

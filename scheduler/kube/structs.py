@@ -28,6 +28,7 @@ class Meta(Wire):
     namespace: str | None = None
     uid: str | None = None
     resource_version: str | None = None
+    generation: int | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     creation_timestamp: str | None = None
@@ -124,9 +125,16 @@ class PodSpec(Wire):
     priority_class_name: str | None = None
 
 
+class Condition(Wire):
+    type: str = ""
+    status: str = ""
+    reason: str | None = None
+
+
 class PodStatus(Wire):
     phase: str | None = None
     nominated_node_name: str | None = None
+    conditions: list[Condition] | None = None
 
 
 class PodObject(Wire):
@@ -144,11 +152,6 @@ class TaintSpec(Wire):
 class NodeSpec(Wire):
     taints: list[TaintSpec] | None = None
     unschedulable: bool | None = None
-
-
-class Condition(Wire):
-    type: str = ""
-    status: str = ""
 
 
 class NodeStatus(Wire):

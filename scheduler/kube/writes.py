@@ -32,7 +32,7 @@ from scheduler.model import (
 )
 
 _MERGE = "application/merge-patch+json"
-_STRATEGIC = "application/strategic-merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 _LONGEST_PAUSE_S = 2.0
 _encode = msgspec.json.Encoder().encode
 
@@ -73,6 +73,7 @@ class Place:
         }
 
 
+Document = dict[str, Any]
 _Patched = tuple[Outcome, str]
 """The outcome of a patch, and the object's version after it."""
 
@@ -81,33 +82,44 @@ class _Patch(Protocol):
     def __call__(self, *, uid: str, version: str) -> Awaitable[_Patched]: ...
 
 
-def _path(pod: PodKey) -> str:
+def path_of(pod: PodKey) -> str:
     return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
 
 
 async def let_through(
-    client: Client, place: Place, *, gated: bool, nominate: bool, version: str = "", seen: str = ""
+    client: Client,
+    place: Place,
+    *,
+    gated: bool,
+    nominate: bool,
+    version: str = "",
+    seen: str = "",
+    said: Document | None = None,
 ) -> Outcome:
     """Nominate the node, then write the plan and lift the gate in one patch.
 
     In this order: once the gate is gone the scheduler looks at the nominated node
     alone, and counts the pod there for everybody else. `version` and `seen`: the pod's version and
-    the term that stood on it when this was decided; a pod of a later term is left alone.
+    the term that stood on it when this was decided; a pod of a later term is left alone. `said`:
+    our own condition, for a pod that says it is refused.
     """
     if nominate:
-        outcome, version = await _nominate(client, place, version=version, seen=seen)
+        outcome, version = await _nominate(client, place, version=version, seen=seen, said=said)
         if not outcome.done:
             return outcome
     patch: dict[str, Any] = {"metadata": {"annotations": place.annotations}}
     if gated:
         patch["spec"] = {"schedulingGates": [{"name": GATE, "$patch": "delete"}]}
-    written = partial(_patch, client, _path(place.pod), patch, _STRATEGIC)
+    written = partial(patch_pod, client, path_of(place.pod), patch, STRATEGIC)
     return (await _fenced(client, place, written, version=version, seen=seen))[0]
 
 
-async def _nominate(client: Client, place: Place, *, version: str, seen: str) -> tuple[Outcome, str]:
-    status: dict[str, Any] = {"status": {"nominatedNodeName": place.node}}
-    written = partial(_patch, client, _path(place.pod) + "/status", status, _MERGE)
+async def _nominate(
+    client: Client, place: Place, *, version: str, seen: str, said: Document | None
+) -> tuple[Outcome, str]:
+    status: Document = {"nominatedNodeName": place.node, **({"conditions": [said]} if said else {})}
+    kind = STRATEGIC if said else _MERGE  # which of the two leaves the other conditions as they are
+    written = partial(patch_pod, client, path_of(place.pod) + "/status", {"status": status}, kind)
     return await _fenced(client, place, written, version=version, seen=seen)
 
 
@@ -116,7 +128,7 @@ async def _fenced(client: Client, place: Place, patch: _Patch, *, version: str, 
     outcome, newest = await patch(uid=place.uid, version=version)
     if outcome.done or not outcome.conflict or not version:
         return outcome, newest
-    read, pod = await _read_back(client, _path(place.pod), place.uid, place.node, outcome.message)
+    read, pod = await _read_back(client, path_of(place.pod), place.uid, place.node, outcome.message)
     if pod is None or pod.uid != place.uid or pod.node is not None:
         return read, ""
     if pod.annotations.get(ANNOTATION_TERM, "") not in (seen, place.term):
@@ -130,7 +142,7 @@ async def claim(client: Client, pod: Pod, term: str) -> Outcome:
     A pod that is gone, or another one by now, needs none.
     """
     patch = {"metadata": {"annotations": {ANNOTATION_TERM: term}}}
-    outcome, _ = await _patch(client, _path(pod.key), patch, _STRATEGIC, uid=pod.uid, version="")
+    outcome, _ = await patch_pod(client, path_of(pod.key), patch, STRATEGIC, uid=pod.uid, version="")
     return Outcome(True, message=outcome.message) if outcome.conflict else outcome
 
 
@@ -143,12 +155,12 @@ async def evict(client: Client, pod: Pod) -> Outcome:
         "deleteOptions": {"preconditions": {"uid": pod.uid}},
     }
     try:
-        reply = await client.request("POST", _path(pod.key) + "/eviction", body=_encode(body))
+        reply = await client.request("POST", path_of(pod.key) + "/eviction", body=_encode(body))
     except Unclear as error:
         return Outcome(False, False, str(error))
     if reply.ok or reply.status == HTTPStatus.NOT_FOUND:
         return Outcome(True)
-    return _refused(reply)
+    return refused(reply)
 
 
 async def bind(
@@ -196,19 +208,19 @@ async def _bind_once(
     target = {"apiVersion": "v1", "kind": "Node", "name": node}
     body = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": target}
     try:
-        reply = await client.request("POST", _path(pod) + "/binding", body=_encode(body), timeout_s=8)
+        reply = await client.request("POST", path_of(pod) + "/binding", body=_encode(body), timeout_s=8)
     except Unclear as error:
-        outcome, found = await _read_back(client, _path(pod), uid, node, str(error))
+        outcome, found = await _read_back(client, path_of(pod), uid, node, str(error))
         return replace(outcome, unclear=True), found
     if reply.ok:
         return Outcome(True), None
     if reply.status == HTTPStatus.CONFLICT:
-        outcome, found = await _read_back(client, _path(pod), uid, node, _message(reply))
+        outcome, found = await _read_back(client, path_of(pod), uid, node, _message(reply))
         return replace(outcome, conflict=True), found
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        outcome, found = await _read_back(client, _path(pod), uid, node, _message(reply))
+        outcome, found = await _read_back(client, path_of(pod), uid, node, _message(reply))
         return replace(outcome, unclear=True), found
-    return _refused(reply), None
+    return refused(reply), None
 
 
 async def _read_back(
@@ -231,8 +243,8 @@ async def _read_back(
     return Outcome(False, pod.deleting or GATE in pod.gates, why), pod
 
 
-async def _patch(
-    client: Client, path: str, patch: dict[str, Any], content_type: str, *, uid: str, version: str
+async def patch_pod(
+    client: Client, path: str, patch: Document, content_type: str, *, uid: str, version: str
 ) -> _Patched:
     """The outcome, and the version of the object after it; `version` may be empty for any."""
     meta = {**patch.get("metadata", {}), "uid": uid, **({"resourceVersion": version} if version else {})}
@@ -242,14 +254,14 @@ async def _patch(
     except Unclear as error:
         return Outcome(False, False, str(error)), ""
     if not reply.ok:
-        return _refused(reply), ""
+        return refused(reply), ""
     try:
         return Outcome(True), pod_from_bytes(reply.body).resource_version
     except InvalidInput:
         return Outcome(True), ""
 
 
-def _refused(reply: Reply) -> Outcome:
+def refused(reply: Reply) -> Outcome:
     conflict = reply.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
     return Outcome(False, _final(reply.status), _message(reply), reply.retry_after_s, conflict=conflict)
 

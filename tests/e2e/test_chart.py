@@ -25,6 +25,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "an extender for a scheduler of your own": {
         "layout": "extender",
+        "tell": "conditions",
         "replicas": 3,
         "tls": {"secretName": "lockstep-tls"},
         "api": {"expose": True},
@@ -32,6 +33,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "little of it": {
         "auth": "none",
+        "tell": "none",
         "gate": {"enabled": False},
         "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
@@ -136,6 +138,16 @@ def test_values_stand_in_the_configuration() -> None:
     policy = next(item for item in found if item["kind"] == "MutatingAdmissionPolicy")["spec"]
     assert policy["matchConstraints"]["namespaceSelector"] == {"matchLabels": {"team": "a"}}
     assert policy["failurePolicy"] == "Ignore"
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_rights_of_its_role_are_those_of_its_configuration(values: dict[str, Any]) -> None:
+    found = documents(values)
+    data = next(d["data"] for d in found if "lockstep.yaml" in d.get("data", {}))
+    config = parse_config(data["lockstep.yaml"], name="chart")
+    rules = [rule for d in found if d["kind"] in ("ClusterRole", "Role") for rule in d.get("rules", ())]
+    events = any("events" in rule["resources"] for rule in rules)
+    assert events == (config.service.tell != "none") == (values.get("tell", "events") != "none")
 
 
 def test_nothing_of_lockstep_sits_on_a_gpu_node() -> None:

@@ -299,6 +299,7 @@ ALLOWED = [
     ("create", "", "pods/binding", "default"),
     ("create", "", "pods/eviction", "default"),
     *((verb, "coordination.k8s.io", "leases", OURS) for verb in ("get", "create", "update")),
+    *((verb, "events.k8s.io", "events", "default") for verb in ("create", "patch")),
     ("create", "authentication.k8s.io", "tokenreviews", None),
     ("create", "authorization.k8s.io", "subjectaccessreviews", None),
 ]
@@ -307,6 +308,7 @@ DENIED = [
     *((verb, "", "pods", "default") for verb in ("create", "update", "delete", "deletecollection")),
     ("create", "", "pods/exec", "default"),
     *((verb, "", "events", "default") for verb in ("create", "patch")),
+    *((verb, "events.k8s.io", "events", "default") for verb in ("get", "list", "update", "delete")),
     *((verb, "", "nodes", None) for verb in ("update", "patch", "delete")),
     ("get", "", "nodes", None),
     ("patch", "coordination.k8s.io", "leases", OURS),

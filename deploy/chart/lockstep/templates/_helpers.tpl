@@ -40,6 +40,7 @@ app.kubernetes.io/part-of: lockstep
   "api" (printf "%s:8890" $any)
   "grpc" (printf "%s:8891" $any)
   "auth" .Values.auth
+  "tell" .Values.tell
   "httpTimeout" (printf "%ds" (int .Values.scheduler.httpTimeoutSeconds))
 -}}
 {{- if .Values.tls.secretName -}}
