@@ -50,11 +50,8 @@ class GangKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InvalidField:
-    """One thing wrong with an input, in the words its author needs.
-
-    `object` names what holds the field ("pod default/w-0"), `field` the field,
-    `value` what stands there and `wanted` what would be right.
-    """
+    """One thing wrong with an input, in the words its author needs: `object` holds the field ("pod
+    default/w-0"), `value` stands there and `wanted` would be right."""
 
     object: str
     field: str
@@ -218,13 +215,16 @@ class PodGroup:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One stated wish: the pods of every `scope` (of one `group`, or all) stay in one domain of `level`."""
+    """One stated wish: the pods of every `scope` (of one `group`, or all) stay in one domain of `level`.
+    `alone`: which no other of the scope shares, but for the groups named in `beside`."""
 
     scope: Scope
     level: str
     required: bool
     source: str
     group: str | None = None
+    alone: bool = False
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from scheduler.model import InvalidField, InvalidInput
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.batch import BatchAnswer
 from scheduler.placement.problem import (
     Assignment,
@@ -40,7 +41,8 @@ MOST_BYTES = 64 * 1024 * 1024
 _MOST_ARRAY = 1 << 30
 _DTYPES = ("int64", "int32", "bool", "uint64")
 _KINDS = {
-    kind.__name__: kind for kind in (Cluster, Partition, PlacementProblem, ScopeRule, ShapeDemand, TermValue)
+    kind.__name__: kind
+    for kind in (ApartRule, Cluster, Partition, PlacementProblem, ScopeRule, ShapeDemand, TermValue)
 }
 
 

@@ -147,3 +147,13 @@ def relaxed(at: int, level: str, instead: str | None) -> Change:
         return replace(problem, rules=rules)
 
     return change
+
+
+def together(at: int) -> Change:
+    """A change: the parties of an apart rule may share domains."""
+
+    def change(problem: PlacementProblem) -> PlacementProblem:
+        free = replace(problem.apart[at], lone=np.zeros_like(problem.apart[at].lone))
+        return replace(problem, apart=(*problem.apart[:at], free, *problem.apart[at + 1 :]))
+
+    return change

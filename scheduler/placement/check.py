@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.placement.apart import ApartRule, shared
 from scheduler.placement.problem import Int32, PlacementProblem, ScopeRule
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule: `size`, `node`, `eligible`, `capacity`, `fixed` or `required`."""
+    """One broken rule: `size`, `node`, `eligible`, `capacity`, `fixed`, `required` or `apart`."""
 
     rule: str
     message: str
@@ -28,6 +29,8 @@ def violations(problem: PlacementProblem, nodes: Int32) -> tuple[Violation, ...]
     for rule in problem.rules:
         for level in rule.required:
             found += _split_blocks(problem, nodes, rule, level)
+    for apart in problem.apart:
+        found += _shared_domains(problem, nodes, apart)
     return tuple(found)
 
 
@@ -68,4 +71,13 @@ def _split_blocks(problem: PlacementProblem, nodes: Int32, rule: ScopeRule, leve
             where = ", ".join(problem.cluster.domain_name(level, int(d)) for d in used[:3])
             fact = f"{rule.scope} {rule.name}{block} must be in one {level}, spans {used.size}: {where}"
             found.append(Violation("required", fact))
+    return found
+
+
+def _shared_domains(problem: PlacementProblem, nodes: Int32, rule: ApartRule) -> list[Violation]:
+    found = []
+    for domain, lone, other in shared(rule, problem.cluster.domain_of(rule.level)[nodes]):
+        where = f"{rule.level} {problem.cluster.domain_name(rule.level, domain)} with {rule.scope}{other}"
+        fact = f"{rule.scope}{lone} must have its {rule.level} to itself, shares {where}"
+        found.append(Violation("apart", fact))
     return found

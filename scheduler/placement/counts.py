@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from ortools.sat.python import cp_model
 
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.problem import NODE, PlacementProblem
 from scheduler.placement.search import Search
 from scheduler.placement.units import Reduced, Step
@@ -43,6 +44,8 @@ class Counts:
             for at in reduced.followed:
                 for level in problem.rules[at].required:
                     keep_in_one_domain(self, at, level)
+            for at, apart in enumerate(problem.apart):
+                keep_apart(self, at, apart)
 
     def _make_numbers(self) -> bool:
         for u, unit in enumerate(self.reduced.units):
@@ -96,6 +99,13 @@ class Counts:
             pods = np.flatnonzero(self.problem.rules[rule].block_of == block).tolist()
             self._block_uses[key] = self._of_units(units, level, f"b{rule}_{block}_{level}", pods)
         return self._block_uses[key]
+
+    def party_uses(self, at: int, party: int) -> dict[int, Expr]:
+        """A truth value per domain of an apart rule's level: some pod of this party is there."""
+        rule = self.problem.apart[at]
+        units = [u for u, unit in enumerate(self.reduced.units) if unit.parties[at] == party]
+        pods = np.flatnonzero(rule.party_of == party).tolist()
+        return self._of_units(units, rule.level, f"p{at}_{party}_{rule.level}", pods)
 
     def stage_uses(self, replica: int, stage: int, level: str) -> dict[int, Expr]:
         """A truth value per domain: some pod of this pipeline stage is there."""
@@ -224,3 +234,15 @@ def keep_in_one_domain(counts: Counts, rule: int, level: str) -> None:
     blocks = np.unique(counts.problem.rules[rule].block_of)
     for block in blocks[blocks >= 0].tolist():
         counts.model.add(sum(counts.block_uses(rule, block, level).values()) == 1)
+
+
+def keep_apart(counts: Counts, at: int, rule: ApartRule) -> None:
+    """A domain is used by one lone party alone, or by parties of which none is lone."""
+    lone: dict[int, list[Expr]] = {}
+    others: dict[int, list[Expr]] = {}
+    for party in range(rule.parties):
+        for domain, used in counts.party_uses(at, party).items():
+            (lone if rule.lone[party] else others).setdefault(domain, []).append(used)
+    for domain, flags in lone.items():
+        for other in ([], *([one] for one in others.get(domain, ()))):
+            counts.model.add(sum([*flags, *other]) <= 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.changes import (
     MOST_FACTS,
     Asker,
@@ -17,6 +18,7 @@ from scheduler.placement.changes import (
     Occupant,
     Surroundings,
     relaxed,
+    together,
     unbarred,
     usable,
     without,
@@ -30,18 +32,19 @@ from scheduler.placement.tree import tree_form
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fact:
     """One fact and what it is about: something that runs, a node out of use, a required level, or what
-    keeps pods off nodes (`bar`: its place among the bars)."""
+    keeps pods off nodes (`bar`: its place among the bars), or keeps parties apart (`apart`: its place)."""
 
     blocking: Blocking
     occupant: Occupant | None = None
     node: int | None = None
     required: tuple[int, str] | None = None
     bar: tuple[Bars, int] | None = None
+    apart: int | None = None
 
     @property
     def passes(self) -> bool:
         """Whether it ends by itself, or by an administrator's hand: who runs, a node out of use."""
-        return self.required is None and self.bar is None
+        return self.required is None and self.bar is None and self.apart is None
 
 
 def explain(
@@ -78,6 +81,7 @@ def _facts(problem: PlacementProblem, around: Surroundings) -> list[_Fact]:
         *(_occupied(one) for one in sorted(around.occupants, key=lambda one: (-len(one.use), one.name))),
         *(_out_of_use(problem, node, why) for node, why in around.unusable),
         *(_required(at, rule, level) for at, rule in enumerate(problem.rules) for level in rule.required),
+        *(_apart(at, rule) for at, rule in enumerate(problem.apart)),
         *_barred(around.bars),
     ]
 
@@ -105,6 +109,8 @@ def _lifted(problem: PlacementProblem, gone: Sequence[_Fact]) -> PlacementProble
     for fact in gone:
         if fact.required is not None:
             changed = relaxed(*fact.required, None)(changed)
+        if fact.apart is not None:
+            changed = together(fact.apart)(changed)
     return changed
 
 
@@ -118,6 +124,11 @@ def _required(at: int, rule: ScopeRule, level: str) -> _Fact:
     fact = f"{_SUBJECT[rule.scope]}{role} must stay inside one {level}"
     name = f"{rule.scope}={level}{role}"
     return _Fact(Blocking("constraint", name, fact), required=(at, level))
+
+
+def _apart(at: int, rule: ApartRule) -> _Fact:
+    fact = f"{_SUBJECT[rule.scope]} must have its {rule.level} to itself"
+    return _Fact(Blocking("constraint", f"{rule.scope} alone in {rule.level}", fact), apart=at)
 
 
 _SUBJECT = {

@@ -14,6 +14,7 @@ from scheduler.placement.changes import (
     Occupant,
     Surroundings,
     relaxed,
+    together,
     unbarred,
     usable,
     without,
@@ -159,6 +160,10 @@ def _relax(problem: PlacementProblem, asker: Asker) -> list[Fix]:
                 if asker.left > 0 and asker.fits(relaxed(at, level, instead)(problem)):
                     fixes.append(_relaxation(rule, level, instead))
                     break
+    for at, apart in enumerate(problem.apart):
+        if asker.left > 0 and asker.fits(together(at)(problem)):
+            change = f"let {apart.scope}s share a {apart.level}, where each now wants its own"
+            fixes.append(Fix(change, "relax", {"scope": apart.scope, "alone": apart.level}, verified=True))
     return fixes
 
 

@@ -20,10 +20,11 @@ def kind_of(problem: PlacementProblem) -> Kind:
     rules = tuple(
         (one.scope, one.role, one.block_of.tobytes(), one.required, one.preferred) for one in problem.rules
     )
+    apart = tuple((one.level, one.party_of.tobytes(), one.lone.tobytes()) for one in problem.apart)
     arrays = (problem.shape_of, problem.stage_of, problem.replica_of, problem.fixed)
     own = tuple(one.tobytes() for one in arrays)
     names = (cluster.resources, problem.primary, problem.terms, problem.excluded)
-    return (id(cluster.free), id(cluster.partitions), id(cluster.total), shapes, rules, own, names)
+    return (id(cluster.free), id(cluster.partitions), id(cluster.total), shapes, rules, apart, own, names)
 
 
 class Floor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scheduler.devices import is_gpu
 from scheduler.model import HOST_PORT, Constraint, Gang, InvalidField, InvalidInput, NodeName, PodShape, Scope
+from scheduler.placement.apart import ApartRule, of_blocks
 from scheduler.placement.blocks import NVLINK, blocks_of, with_default_levels
 from scheduler.placement.objective import terms_of
 from scheduler.placement.policy import BUILT_IN, Policy, ordered, policy_named
@@ -164,6 +165,7 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
         _refuse_without_blocks(gang, wish, dict(blocks), group_of)
     problem = replace(problem, rules=rules, stage_of=stage, replica_of=replica)
     problem = with_default_levels(problem, known)
+    problem = replace(problem, apart=_apart(wishes, dict(blocks), group_of))
     levels = tuple(p.name for p in view.partitions)
     policy = policy_named(gang.policy, view.policies, owner=f"gang {gang.key}")
     terms = terms_of(levels, problem.rules, pipeline=bool((problem.stage_of > 0).any()))
@@ -186,6 +188,22 @@ def _rules_of_scope(
         for role, inside, some in [*parts, ("", rest, common)]
         if (block_of[inside] >= 0).any()
     ]
+
+
+def _apart(
+    wishes: Sequence[Constraint], blocks: Mapping[Scope, Int32], group_of: NDArray[np.object_]
+) -> tuple[ApartRule, ...]:
+    """A rule per scope and level at which some of its blocks want domains for themselves."""
+    alone: dict[tuple[Scope, str], list[Constraint]] = {}
+    for wish in wishes:
+        if wish.alone and wish.scope in blocks:
+            alone.setdefault((wish.scope, wish.level), []).append(wish)
+    found = []
+    for (scope, level), some in alone.items():
+        beside = np.isin(group_of, [name for wish in some for name in wish.beside])
+        lone = np.any([(group_of == wish.group) | (wish.group is None) for wish in some], axis=0)
+        found.append(of_blocks(scope, level, dense(np.where(beside, -1, blocks[scope])), lone))
+    return tuple(rule for rule in found if rule is not None)
 
 
 def _levels(wishes: Sequence[Constraint]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.bounds import bounds_of
 from scheduler.placement.build import Scene, table_of
 from scheduler.placement.costs import INFEASIBLE, TreeTerm, pack, tree_terms
 from scheduler.placement.groupstates import States, states_of
 from scheduler.placement.objective import evaluate, with_bounds
-from scheduler.placement.problem import NODE, Assignment, Int32, Int64, PlacementProblem
+from scheduler.placement.problem import NODE, Assignment, Bool, Int32, Int64, PlacementProblem
 from scheduler.placement.prune import ancestors
 from scheduler.placement.tables import Table
 from scheduler.placement.tree import TreeForm, tree_form
@@ -39,13 +40,20 @@ class _Part:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Groups:
     """The groups by size: `kinds`, the pods (in rank order) of every group of each size; `level`: the tree
-    level whose domains they stay in; `within`: the level that the whole gang stays in, -1 for none."""
+    level whose domains they stay in; `within`: the level that the whole gang stays in, -1 for none;
+    `alone`: every group has its domain to itself."""
 
     form: TreeForm
     kinds: tuple[tuple[Int64, ...], ...]
     states: States
     level: int
     within: int
+    alone: bool = False
+
+    def held(self, room: int) -> Bool:
+        """bool[states]: which states a domain with room for so many pods may hold."""
+        some = self.states.size <= room
+        return some & (self.states.groups <= 1) if self.alone else some
 
 
 def place_groups(problem: PlacementProblem) -> Assignment | bool | None:
@@ -80,7 +88,7 @@ def _reachable(groups: _Groups) -> bool:
     for one in np.unique(region).tolist():
         reached = states.size == 0
         for room in np.sort(capacity[(region == one) & (capacity > 0)])[::-1].tolist():
-            both = reached[states.left] & (states.size <= room)[states.right]
+            both = reached[states.left] & groups.held(room)[states.right]
             reached = np.logical_or.reduceat(both, states.start)
             if reached[-1]:
                 return True
@@ -96,7 +104,8 @@ def _groups(problem: PlacementProblem, *, ever: bool) -> _Groups | None:
     whole = next((rule for rule in problem.rules if rule.scope == "gang"), None)
     if whole is None or (whole.block_of != 0).any():
         return None
-    form = tree_form(replace(problem, rules=(replace(whole, required=(), preferred=()),)), ever=ever)
+    bare = replace(problem, rules=(replace(whole, required=(), preferred=()),), apart=())
+    form = tree_form(bare, ever=ever)
     if form is None or len(form.levels) < 2:
         return None
     bound = [max(form.position(one) for one in rule.required) for rule in rules if rule.scope == "group"]
@@ -104,10 +113,20 @@ def _groups(problem: PlacementProblem, *, ever: bool) -> _Groups | None:
     blocks = _blocks(problem)
     if blocks is None or len(set(bound)) != 1 or within >= bound[0]:
         return None
+    apart = [rule for rule in problem.apart if rule.binds]
+    if not all(_each_alone(rule, blocks) and form.position(rule.level) == bound[0] for rule in apart):
+        return None
     sizes = sorted({len(block) for block in blocks}, reverse=True)
     kinds = tuple(tuple(block for block in blocks if len(block) == size) for size in sizes)
     states = states_of(sizes, [len(own) for own in kinds])
-    return None if states is None else _Groups(form, kinds, states, bound[0], within)
+    return None if states is None else _Groups(form, kinds, states, bound[0], within, bool(apart))
+
+
+def _each_alone(rule: ApartRule, blocks: Sequence[Int64]) -> bool:
+    """Whether the parties are the groups, and all of them want a domain for themselves."""
+    parties = [np.unique(rule.party_of[pods]) for pods in blocks]
+    own = {int(some[0]) for some in parties if some.size == 1 and some[0] >= 0}
+    return bool(rule.lone.all()) and len(own) == len(blocks)
 
 
 def _blocks(problem: PlacementProblem) -> list[Int64] | None:
@@ -124,7 +143,7 @@ def _blocks(problem: PlacementProblem) -> list[Int64] | None:
 
 def _solve(problem: PlacementProblem, groups: _Groups) -> tuple[Int32, dict[str, int]] | None:
     form = groups.form
-    terms: tuple[TreeTerm, ...] = tree_terms(replace(problem, rules=problem.rules[:1]), form)
+    terms: tuple[TreeTerm, ...] = tree_terms(replace(problem, rules=problem.rules[:1], apart=()), form)
     used = tuple(np.flatnonzero(capacity > 0) for capacity in form.capacity)
     scene = Scene(form, pack(terms, form, used, problem.pods), (None,) * len(form.levels), problem.pods)
     parts = _leaves(scene, groups)
@@ -155,7 +174,7 @@ def _leaves(scene: Scene, groups: _Groups) -> dict[int, _Part]:
         nodes = np.flatnonzero((own == domain) & (form.capacity[-1] > 0))
         table = table_of(scene, groups.level, nodes)
         cost = np.full((len(groups.states.size), scene.costs.words), INFEASIBLE, dtype=np.int64)
-        held = groups.states.size < len(table.cost)
+        held = groups.held(len(table.cost) - 1)
         cost[held] = table.cost[groups.states.size[held]]
         cost[cost[:, 0] >= INFEASIBLE] = INFEASIBLE
         found[domain] = _Part(cost, leaf=(table, domain))

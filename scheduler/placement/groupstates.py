@@ -16,10 +16,11 @@ MOST_PAIRS = 40_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class States:
-    """`size`: int64[states], pods; `left`, `right`: int64[pairs] whose sum is a state, sorted by it;
-    `start`: int64[states], where the pairs of a state begin."""
+    """`size`, `groups`: int64[states], pods and how many groups they are; `left`, `right`: int64[pairs] whose
+    sum is a state, sorted by it; `start`: int64[states], where the pairs of a state begin."""
 
     size: Int64
+    groups: Int64
     left: Int64
     right: Int64
     start: Int64
@@ -52,11 +53,12 @@ def states_of(sizes: Sequence[int], counts: Sequence[int]) -> States | None:
         pairs *= (count + 1) * (count + 2) // 2
     if pairs > MOST_PAIRS:
         return None
-    size, left, right = (np.zeros(1, dtype=np.int64) for _ in range(3))
+    size, groups, left, right = (np.zeros(1, dtype=np.int64) for _ in range(4))
     stride = 1
     for pods, count in zip(sizes, counts, strict=True):
         some = np.arange(count + 1, dtype=np.int64)
         size = (some[:, None] * pods + size[None]).ravel()
+        groups = (some[:, None] + groups[None]).ravel()
         one, other = (a.ravel() for a in np.meshgrid(some, some, indexing="ij"))
         kept = one + other <= count
         left = (one[kept][:, None] * stride + left[None]).ravel()
@@ -64,4 +66,4 @@ def states_of(sizes: Sequence[int], counts: Sequence[int]) -> States | None:
         stride *= count + 1
     order = np.argsort(left + right, kind="stable")
     total = (left + right)[order]
-    return States(size, left[order], right[order], np.searchsorted(total, np.arange(stride)))
+    return States(size, groups, left[order], right[order], np.searchsorted(total, np.arange(stride)))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.model import Scope
+from scheduler.placement.apart import ApartRule, of_pods
 from topology.model import Partition
 
 NODE = "node"
@@ -101,7 +102,8 @@ class PlacementProblem:
     and the replica of every pod (all -1 without a pipeline); `fixed`: int32[pods],
     the node of members that already run (their use is already out of `free`), else -1;
     `terms`: the objective, most important first; `excluded`: why nodes may not be used
-    and how many, for people; `notes`: what was decided while formulating.
+    and how many, for people; `notes`: what was decided while formulating; `apart`: parties of the
+    gang that keep out of each other's domains.
     """
 
     gang: str
@@ -116,6 +118,7 @@ class PlacementProblem:
     terms: tuple[str, ...]
     excluded: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    apart: tuple[ApartRule, ...] = ()
 
     @property
     def pods(self) -> int:
@@ -268,6 +271,7 @@ def only(problem: PlacementProblem, pods: Sequence[int] | Int64) -> PlacementPro
     return replace(
         problem,
         rules=tuple(rule for rule in rules if (rule.block_of >= 0).any()),
+        apart=of_pods(problem.apart, pods),
         shape_of=problem.shape_of[pods],
         stage_of=problem.stage_of[pods],
         replica_of=dense(problem.replica_of[pods]),

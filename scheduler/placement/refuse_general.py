@@ -7,9 +7,19 @@ from dataclasses import replace
 import numpy as np
 
 from scheduler.model import Code
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.counts import Counts
 from scheduler.placement.groups import groups_fit
-from scheduler.placement.problem import Blocking, Limits, PlacementProblem, Rejection, ScopeRule, slots
+from scheduler.placement.problem import (
+    Blocking,
+    Bool,
+    Int64,
+    Limits,
+    PlacementProblem,
+    Rejection,
+    ScopeRule,
+    slots,
+)
 from scheduler.placement.refuse import SCOPE_WORDS, lacking, lost_nodes, no_node
 from scheduler.placement.search import Search
 from scheduler.placement.units import reduce
@@ -24,7 +34,9 @@ def refuse_general(problem: PlacementProblem, limits: Limits) -> Rejection:
         found = _too_small(problem, problem.rules[at], possible=possible is not False)
         if found is not None:
             return found
-    return _whole(problem, possible=possible is not False)
+    return _too_few(problem, possible=possible is not False) or _whole(
+        problem, possible=possible is not False
+    )
 
 
 def _possible(problem: PlacementProblem, limits: Limits) -> bool | None:
@@ -66,6 +78,58 @@ def _too_small(problem: PlacementProblem, rule: ScopeRule, *, possible: bool) ->
                     blocking=(fact, *lost_nodes(problem, possible=possible)),
                 )
     return None
+
+
+def _too_few(problem: PlacementProblem, *, possible: bool) -> Rejection | None:
+    """The parties that want domains for themselves, where fewer domains have room for any of them."""
+    for rule in problem.apart:
+        lone = np.flatnonzero(rule.lone)
+        holds = np.zeros(int(problem.cluster.domain_of(rule.level).max(initial=-1)) + 1, dtype=np.bool_)
+        for party in lone.tolist():
+            holds |= _could_hold_some(
+                problem, np.flatnonzero(rule.party_of == party), rule, ever=not possible
+            )
+        best = int(holds.sum())
+        if best < lone.size:
+            what, when = SCOPE_WORDS[rule.scope].removeprefix("a "), "now" if possible else "even when empty"
+            message = (
+                f"{lone.size} {what}s need a {rule.level} each to themselves; "
+                f"{best} {rule.level}s have room for one {when}"
+            )
+            fact = Blocking(
+                "constraint",
+                f"{rule.scope} alone in {rule.level}",
+                f"every {what} must have its {rule.level} to itself",
+            )
+            return Rejection(
+                Code.NO_DOMAIN_FITS if possible else Code.CLUSTER_TOO_SMALL,
+                message,
+                possible,
+                level=rule.level,
+                needed=int(lone.size),
+                best=best,
+                blocking=(fact, *lost_nodes(problem, possible=possible)),
+            )
+    return None
+
+
+def _could_hold_some(problem: PlacementProblem, pods: Int64, rule: ApartRule, *, ever: bool) -> Bool:
+    """bool[domains]: with room for the whole party where it stays in one domain of the rule's level, else
+    for some pod of it; with a member that runs there, too."""
+    domains = problem.cluster.domain_of(rule.level)
+    count = int(domains.max(initial=-1)) + 1
+    new = pods[problem.fixed[pods] < 0]
+    whole = any(
+        rule.level in one.required and one.block_of[pods[0]] >= 0 and np.unique(one.block_of[pods]).size == 1
+        for one in problem.rules
+    )
+    found = np.full(count, whole or not new.size, dtype=np.bool_)
+    for shape in np.unique(problem.shape_of[new]).tolist():
+        wanted = int(np.count_nonzero(problem.shape_of[new] == shape)) if whole else 1
+        enough = np.bincount(domains, weights=slots(problem, shape, ever=ever), minlength=count) >= wanted
+        found = found & enough if whole else found | enough
+    found[domains[problem.fixed[pods[problem.fixed[pods] >= 0]]]] = True
+    return found
 
 
 def _best(

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from scheduler.placement.apart import ApartRule, beside_others
 from scheduler.placement.place import place
 from scheduler.placement.problem import (
     Assignment,
@@ -115,13 +116,22 @@ def combine(problems: Sequence[PlacementProblem], names: Sequence[str]) -> Place
         primary=resources.index(first.cluster.resources[first.primary]),
         terms=tuple(dict.fromkeys(name.replace("domains_", "preferred_batch_", 1) for name in names)),
         excluded=first.excluded,
+        apart=tuple(rule for at in range(len(problems)) for rule in _own_apart(problems, at)),
     )
+
+
+def _own_apart(problems: Sequence[PlacementProblem], at: int) -> tuple[ApartRule, ...]:
+    return beside_others(problems[at].apart, *_around(problems, at))
+
+
+def _around(problems: Sequence[PlacementProblem], at: int) -> tuple[int, int]:
+    """Pods of the gangs before and after one."""
+    return sum(one.pods for one in problems[:at]), sum(one.pods for one in problems[at + 1 :])
 
 
 def _own_rules(problems: Sequence[PlacementProblem], at: int) -> list[ScopeRule]:
     """The rules of one gang over the pods of all: others belong to no block of theirs."""
-    before = sum(one.pods for one in problems[:at])
-    after = sum(one.pods for one in problems[at + 1 :])
+    before, after = _around(problems, at)
     return [
         replace(
             rule,

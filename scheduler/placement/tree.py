@@ -64,10 +64,12 @@ class TreeForm:
 
 def tree_form(problem: PlacementProblem, *, ever: bool = False) -> TreeForm | None:
     """The problem as a tree, or None when it is not one: several shapes, members that
-    already run, blocks of unequal size, or levels that do not nest. With `ever`, on the
-    nodes as they would be with nothing running on them."""
+    already run, blocks of unequal size, parties that keep apart, or levels that do not nest. With
+    `ever`, on the nodes as they would be with nothing running on them."""
     shapes = problem.shape_of
     if not len(shapes) or (shapes != shapes[0]).any() or (problem.fixed >= 0).any():
+        return None
+    if any(rule.binds for rule in problem.apart):
         return None
     sizes = _block_sizes(problem)
     if sizes is None:

@@ -20,14 +20,15 @@ from scheduler.placement.problem import NODE, Cluster, Int32, Int64, PlacementPr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unit:
-    """Interchangeable pods: their indices in rank order, shape, and the blocks that the model
-    follows one by one, as (rule index, block)."""
+    """Interchangeable pods: their indices in rank order, shape, the blocks that the model follows one
+    by one, as (rule index, block), and the party by `apart` rule."""
 
     pods: tuple[int, ...]
     shape: int
     blocks: tuple[tuple[int, int], ...]
     stage: int
     replica: int
+    parties: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,9 @@ def reduce(problem: PlacementProblem, *, ever: bool = False, apart: bool = False
     steps = tuple(_step(problem, at, units) for at in stepped)
     rooms = [slots(problem, shape, ever=ever) for shape in range(len(problem.shapes))]
     single = len({unit.shape for unit in units}) <= 1
-    by_node = any(NODE in (*rule.required, *rule.preferred) for rule in problem.rules)
+    by_node = any(NODE in (*rule.required, *rule.preferred) for rule in problem.rules) or any(
+        rule.level == NODE for rule in problem.apart
+    )
     return Reduced(
         units, steps, _classes(problem, rooms, units, apart=apart or by_node, ever=ever), followed, single
     )
@@ -112,6 +115,8 @@ def _alike(problem: PlacementProblem, rule: ScopeRule, at: int) -> int | None:
     for other in problem.rules[:at]:
         if not _same_per_block(rule.block_of, other.block_of):
             return None
+    if not all(_same_per_block(rule.block_of, one.party_of) for one in problem.apart):
+        return None
     return int(counts[0]) if _same_per_block(rule.block_of, problem.shape_of) else None
 
 
@@ -132,9 +137,10 @@ def _units(problem: PlacementProblem, followed: tuple[int, ...]) -> tuple[Unit, 
             if problem.rules[at].block_of[pod] >= 0
         )
         stage = (int(problem.stage_of[pod]), int(problem.replica_of[pod])) if staged else (-1, -1)
-        found.setdefault((int(problem.shape_of[pod]), blocks, stage), []).append(pod)
+        parties = tuple(int(rule.party_of[pod]) for rule in problem.apart)
+        found.setdefault((int(problem.shape_of[pod]), blocks, stage, parties), []).append(pod)
     return tuple(
-        Unit(tuple(pods), key[0], key[1], *key[2])  # type: ignore[arg-type, misc]  # as built above
+        Unit(tuple(pods), *key[:2], *key[2], key[3])  # type: ignore[call-arg, arg-type, misc]  # as built above
         for key, pods in found.items()
     )
 

@@ -1,7 +1,7 @@
 """JobSet (jobset.x-k8s.io): one gang of all its jobs, a group per job where there are several.
 
 With exclusive topology every job has a domain to itself, which the controller enforces by
-anti-affinity between the jobs; there each job is a gang of its own, and gangs are kept apart.
+anti-affinity between the jobs: it is one gang all the same, whose groups keep apart.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ KIND = "JobSet.jobset.x-k8s.io"
 NAME, ATTEMPT, GLOBAL_INDEX = JOBSET + "jobset-name", JOBSET + "restart-attempt", JOBSET + "job-global-index"
 JOBS, REPLICAS = JOBSET + "global-replicas", JOBSET + "replicatedjob-replicas"
 EXCLUSIVE = "alpha." + JOBSET + "exclusive-topology"
-_EACH = "/each"
-"""After the name of a replicated job in `Workload.groups`: the pods of each of its jobs, not of all."""
 
 
 class JobSet:
@@ -46,8 +44,7 @@ class JobSet:
     def membership(self, pod: Pod, known: Known) -> Membership | None:
         """The gang of a pod; a restart is another gang, for names stay and counts begin anew.
 
-        Jobs that others wait for to complete, such as initializers, are gangs of their own, as
-        are those that have a domain to themselves.
+        Jobs that others wait for to complete, such as initializers, are gangs of their own.
         """
         name = pod.labels.get(NAME) or pod.annotations.get(NAME)
         if name is None:
@@ -56,21 +53,25 @@ class JobSet:
         attempt = whole(pod.labels, ATTEMPT, owner=pod.name, least=0) or 0
         job = pod.labels.get(JOBSET + "replicatedjob-name", "")
         size, gang = owner.size if owner else None, name
-        level = pod.annotations.get(EXCLUSIVE)
-        if level:
-            gang = f"{name}-{job}-{pod.labels.get(JOBSET + 'job-index', '0')}"
-            size = owner.groups.get(job + _EACH) if owner else None
-        elif owner is not None and job in owner.groups:
+        if owner is not None and job in owner.groups:
             size, gang = owner.groups[job], f"{name}-{job}"
-        wishes = (Constraint("gang", level, True, f"annotation {EXCLUSIVE}"),) if level else ()
+        group = _group(pod, job)
         return Membership(
             gang=GangKey(pod.key.namespace, f"{gang}-attempt-{attempt}" if attempt else gang),
             source=SOURCE,
             size=size,
-            group="" if level else _group(pod, job),
+            group=group,
             role=True,
-            constraints=wishes,
+            constraints=_exclusive(pod, group),
         )
+
+
+def _exclusive(pod: Pod, group: str) -> tuple[Constraint, ...]:
+    """A job stays in one domain, where no other job is; of a set of one job that is the gang."""
+    level, source = pod.annotations.get(EXCLUSIVE), f"annotation {EXCLUSIVE}"
+    if not level:
+        return ()
+    return (Constraint("group" if group else "gang", level, True, source, alone=bool(group)),)
 
 
 def _group(pod: Pod, job: str) -> str:
@@ -139,14 +140,13 @@ def facts(document: Document, *, owner: str) -> Facts:
     """The size of the gang of all jobs that run together, and of those that run before them."""
     jobs = _jobs(document, owner)
     first = {name for job in jobs for name in job.waits_for()}
-    alone = [job for job in jobs if job.exclusive(document)]
+    alone = any(job.exclusive(document) for job in jobs)
     order = within(document, "spec.startupPolicy", owner=owner).get("startupPolicyOrder")
     waiting = any(job.entry.get("dependsOn") for job in jobs if job.name not in first)
     return Facts(
-        size=sum(job.replicas * job.pods for job in jobs if job.name not in first and job not in alone),
-        groups={job.name: job.replicas * job.pods for job in jobs if job.name in first}
-        | {job.name + _EACH: job.pods for job in alone},
-        staged=order == "InOrder" or waiting or bool(alone),
+        size=sum(job.replicas * job.pods for job in jobs if job.name not in first),
+        groups={job.name: job.replicas * job.pods for job in jobs if job.name in first},
+        staged=order == "InOrder" or waiting or alone,
     )
 
 

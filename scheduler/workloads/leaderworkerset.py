@@ -27,6 +27,8 @@ NAME, GROUP_INDEX, REVISION = LWS + "name", LWS + "group-index", LWS + "template
 SIZE, SUBGROUP_INDEX, SUBGROUP_SIZE = LWS + "size", LWS + "subgroup-index", LWS + "subgroup-size"
 POLICY, LEADER_NAME = LWS + "subgroup-policy-type", LWS + "leader-name"
 LEADER_EXCLUDED = "LeaderExcluded"
+_LEADER = "leader"
+"""The group of a leader that no sub-group has."""
 EXCLUSIVE, SUBGROUP_EXCLUSIVE = LWS + "exclusive-topology", LWS + "subgroup-exclusive-topology"
 
 
@@ -81,7 +83,7 @@ def _subgroup(pod: Pod, size: int, rank: int) -> str:
         return "" if label is None else str(label)
     computed = subgroup_index(size, per_group, rank, policy=pod.annotations.get(POLICY, ""))
     if label is None:
-        return "leader" if computed is None else str(computed)
+        return _LEADER if computed is None else str(computed)
     # Workers do not carry the policy, so a label that counts without the leader is as good.
     excluded = (size - 1) % per_group == 0 and rank > 0 and label == (rank - 1) // per_group
     if label != computed and not excluded:
@@ -104,12 +106,14 @@ def subgroup_index(size: int, per_group: int, rank: int, *, policy: str = "") ->
 
 
 def _exclusive(pod: Pod) -> tuple[Constraint, ...]:
-    """Exclusive topology makes LeaderWorkerSet keep a group in one domain: the same for us."""
+    """Exclusive topology makes LeaderWorkerSet keep a group in one domain, and sub-groups each in one of
+    its own: the same for us."""
     found = []
     if level := pod.annotations.get(EXCLUSIVE):
         found.append(Constraint("gang", level, True, f"annotation {EXCLUSIVE}"))
     if level := pod.annotations.get(SUBGROUP_EXCLUSIVE):
-        found.append(Constraint("group", level, True, f"annotation {SUBGROUP_EXCLUSIVE}"))
+        source = f"annotation {SUBGROUP_EXCLUSIVE}"
+        found.append(Constraint("group", level, True, source, alone=True, beside=(_LEADER,)))
     return tuple(found)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from deploy.local.lab import Lab
+from deploy.local.lab import PODS, Lab
 from deploy.local.objects import Object
 from tests.e2e.workloads import CLIQUE, domains, fill, lws, pod_spec, pods
 
@@ -81,13 +82,38 @@ def test_a_job_set_of_two_jobs_starts_whole(cluster: Lab) -> None:
 
 
 def test_an_exclusive_job_set_gives_every_job_a_domain(cluster: Lab) -> None:
-    given = jobset("apart", annotations={EXCLUSIVE: CLIQUE}, workers=2)
-    (job,) = given["spec"]["replicatedJobs"]
-    job["replicas"] = 3
-    job["template"]["spec"]["template"]["spec"] = pod_spec(restartPolicy="Never")
-    cluster.client.apply(given)
+    cluster.client.apply(exclusive("apart", jobs=3, workers=2))
     nodes = bound(cluster, 6)
     assert sorted(domains(cluster, nodes.values()).values()) == [2, 2, 2]
+    assert [gang["gang"] for gang in cluster.ask("/v1/gangs")["gangs"]] == ["default/apart"]
+
+
+def test_an_exclusive_job_set_of_which_one_job_has_no_domain_waits_whole(cluster: Lab) -> None:
+    """Alone, the controller and kube-scheduler start two of the three jobs, which hold their domains."""
+    fill(cluster, left=2)
+    cluster.client.apply(exclusive("whole", jobs=3, workers=3))
+    cluster.eventually(lambda: blocked(cluster), what="the refusal")
+    assert not cluster.nodes_of(name for name in pods(cluster) if name.startswith("whole"))
+    for domain in (1, 2):
+        cluster.client.delete(f"{PODS}/fill-nvl-{domain}-01")
+    time.sleep(1.0)  # two of the three could start now
+    assert not cluster.nodes_of(name for name in pods(cluster) if name.startswith("whole"))
+    cluster.client.delete(f"{PODS}/fill-nvl-3-01")
+    cluster.eventually(
+        lambda: len(cluster.nodes_of(name for name in pods(cluster) if name.startswith("whole"))) == 9,
+        what="nine bound pods",
+    )
+    nodes = cluster.nodes_of(name for name in pods(cluster) if name.startswith("whole"))
+    assert sorted(domains(cluster, nodes.values()).values()) == [3, 3, 3]
+
+
+def exclusive(name: str, *, jobs: int, workers: int) -> Object:
+    """A JobSet of so many jobs, each with a domain to itself."""
+    given = jobset(name, annotations={EXCLUSIVE: CLIQUE}, workers=workers)
+    (job,) = given["spec"]["replicatedJobs"]
+    job["replicas"] = jobs
+    job["template"]["spec"]["template"]["spec"] = pod_spec(restartPolicy="Never")
+    return given
 
 
 def test_an_indexed_job_and_a_parallel_set_are_gangs(cluster: Lab) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.objective import terms_of
 from scheduler.placement.problem import Cluster, PlacementProblem, ScopeRule, ShapeDemand, dense, frozen
 from topology.model import Partition
@@ -323,3 +324,27 @@ def random_groups(rng: np.random.Generator) -> PlacementProblem:
     if rng.random() < 0.3:
         terms = tuple(terms[at] for at in rng.permutation(len(terms)))
     return replace(case, rules=rules, terms=terms)
+
+
+def random_apart(rng: np.random.Generator) -> PlacementProblem:
+    """Any of the other kinds, with parties that keep apart: the groups as they are, or any division of the
+    pods, all of them lone or some, some pods of no party."""
+    kinds = (random_groups, random_groups, random_general_problem, random_combined, random_problem)
+    kind = kinds[int(rng.integers(0, 5))]
+    case = kind(rng)
+    levels = [p.name for p in case.cluster.partitions]
+    found = []
+    for _ in range(2 if rng.random() < 0.15 else 1):
+        grouped = [rule for rule in case.rules if rule.scope == "group"]
+        party = np.full(case.pods, -1, dtype=np.int32)
+        for rule in grouped:
+            inside = rule.block_of >= 0
+            party[inside] = party.max() + 1 + rule.block_of[inside]
+        stated = [level for rule in grouped for level in rule.required]
+        level = str(rng.choice([*stated, *stated, *levels, "node"]))
+        if not grouped or rng.random() < 0.3:
+            party = dense(rng.integers(-1, 3, case.pods))
+        parties = int(party.max()) + 1
+        lone = np.ones(parties, dtype=np.bool_) if rng.random() < 0.6 else rng.random(parties) < 0.5
+        found.append(ApartRule("group", level, party, lone))
+    return replace(case, apart=tuple(found))

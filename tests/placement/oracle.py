@@ -54,12 +54,23 @@ class _Facts:
                 load[index] += amount
                 if amount and load[index] > self.free[node][index]:
                     return False
-        return all(
+        return self._apart(nodes) and all(
             len({self.domain[level][nodes[p]] for p in pods}) == 1
             for rule, blocks in self.blocks
             for level in rule.required
             for pods in blocks
         )
+
+    def _apart(self, nodes: tuple[int, ...]) -> bool:
+        for rule in self.problem.apart:
+            domain, party = self.domain[rule.level], rule.party_of.tolist()
+            for one, other in combinations(range(len(nodes)), 2):
+                if party[one] < 0 or party[other] < 0 or party[one] == party[other]:
+                    continue
+                lone = rule.lone[party[one]] or rule.lone[party[other]]
+                if lone and domain[nodes[one]] == domain[nodes[other]]:
+                    return False
+        return True
 
     def value(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(self._value(term, nodes) for term in self.problem.terms)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scheduler.placement.apart import ApartRule
 from scheduler.placement.check import violations
 from scheduler.placement.problem import PlacementProblem, frozen
 from tests.placement.instances import cluster, problem
@@ -63,3 +64,15 @@ def test_blocks_stay_in_one_domain_of_a_required_level() -> None:
         ("required", "tp tp0 must be in one leaf, spans 2: leaf0, leaf1"),
         ("required", "tp tp1 must be in one leaf, spans 2: leaf0, leaf1"),
     ]
+
+
+def test_who_wants_a_domain_alone_shares_it_with_no_other_party() -> None:
+    parties = frozen([0, 0, 1, -1])
+    alone = ApartRule("group", "leaf", parties, np.array([True, False]))  # type: ignore[arg-type]
+    case = replace(problem(NODES, pods=4), apart=(alone,))
+    assert broken(case, [0, 1, 2, 0]) == []  # who is of no party may be anywhere
+    assert broken(case, [0, 1, 1, 3]) == [
+        ("apart", "group0 must have its leaf to itself, shares leaf leaf0 with group1")
+    ]
+    nobody = replace(alone, lone=np.array([False, False]))
+    assert broken(replace(case, apart=(nobody,)), [0, 1, 1, 3]) == []

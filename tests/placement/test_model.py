@@ -18,6 +18,7 @@ from tests.placement import oracle
 from tests.placement.instances import (
     cluster,
     problem,
+    random_apart,
     random_combined,
     random_general_problem,
     random_groups,
@@ -66,6 +67,25 @@ def test_unequal_groups_are_the_brute_force_optimum() -> None:
     print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
     assert listed > INSTANCES // 2
     assert INSTANCES // 4 < feasible < INSTANCES - INSTANCES // 20
+
+
+def test_parties_that_keep_apart_are_the_brute_force_optimum() -> None:
+    feasible = binding = listed = 0
+    for seed in range(INSTANCES):
+        case = random_apart(np.random.default_rng(seed))
+        right = _as_brute_force(case, seed)
+        feasible += right
+        free = place(replace(case, apart=()))
+        binding += isinstance(free, Assignment) and bool(violations(case, free.nodes))
+        if any(rule.binds for rule in case.apart):
+            known = place_groups(case)
+            listed += known is not None
+            assert known in (None, False) or right, seed
+            assert groups_fit(case) in (None, right), seed
+    print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
+    assert INSTANCES // 4 < feasible < INSTANCES - INSTANCES // 20
+    assert binding > INSTANCES // 8, "the rule decides too seldom to mean anything"
+    assert listed > INSTANCES // 20
 
 
 def _as_brute_force(problem: PlacementProblem, seed: int) -> bool:

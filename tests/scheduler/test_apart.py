@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler import manifests
 from scheduler.engine.engine import Engine
-from scheduler.engine.facts import PodGone
+from scheduler.engine.facts import PodGone, WorkloadSeen
 from scheduler.engine.states import State
 from scheduler.model import GangKey, Node, NodeName, Pod, PodKey
 from tests.builders import engine_with, node, plan_all, pod, see
@@ -106,3 +107,65 @@ def test_a_plan_is_not_carried_out_into_a_domain_that_somebody_took_meanwhile() 
     taken = replace(group("other", 1, exclusive=False)[0], node=NodeName("r0-n3"), key=PodKey("default", "x"))
     see(engine, taken)
     assert engine.begin_commit(GangKey("default", "one-0-1"), 0.0) != ()
+
+
+def job_set(*, jobs: int, pods: int) -> manifests.Expanded:
+    """A JobSet whose jobs want a rack each."""
+    spec = {"containers": [{"name": "c", "image": "i", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}
+    inner = {"parallelism": pods, "completions": pods, "template": {"spec": spec}}
+    made = {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "set", "annotations": {"alpha.jobset.sigs.k8s.io/exclusive-topology": RACK}},
+        "spec": {"replicatedJobs": [{"name": "w", "replicas": jobs, "template": {"spec": inner}}]},
+    }
+    return manifests.workloads(manifests.documents([made], name="f"))
+
+
+def leaders(found: manifests.Expanded) -> list[Pod]:
+    """Index 0 of every job, which is all that exists until they have nodes."""
+    return [one for one in found.pods if one.key.name.endswith("-0")]
+
+
+def test_an_exclusive_job_set_is_one_gang_with_a_rack_for_every_job() -> None:
+    engine, found = engine_with(*racks(3)), job_set(jobs=3, pods=2)
+    engine.observe(WorkloadSeen(found.workloads[0]))
+    see(engine, *leaders(found))
+    plan_all(engine)
+    hold = engine.world.ledger.holds[GangKey("default", "set")]
+    used = {str(node).partition("-")[0]: 0 for node, _ in hold.pods.values()}
+    for node_name, _ in hold.pods.values():
+        used[str(node_name).partition("-")[0]] += 1
+    assert used == {"r0": 2, "r1": 2, "r2": 2}
+
+
+@pytest.mark.parametrize(("there", "code"), [(2, "ClusterTooSmall"), (3, "NoDomainFits")])
+def test_an_exclusive_job_set_with_a_rack_too_few_is_refused_whole_with_the_numbers(
+    there: int, code: str
+) -> None:
+    engine, found = engine_with(*racks(there)), job_set(jobs=3, pods=3)
+    blocker = replace(pod("other", gpus=1), node=NodeName("r1-n0"))
+    more = replace(pod("another", gpus=1), node=NodeName("r1-n1"))
+    see(engine, *((blocker, more) if there == 3 else ()))
+    engine.observe(WorkloadSeen(found.workloads[0]))
+    see(engine, *leaders(found))
+    plan_all(engine)
+    record = engine.gangs[GangKey("default", "set")]
+    assert record.state is State.BLOCKED and record.rejection is not None
+    assert (record.rejection.code, record.rejection.needed, record.rejection.best) == (code, 3, 2)
+    assert record.rejection.message.startswith("3 groups need a ")
+    assert GangKey("default", "set") not in engine.world.ledger.holds
+
+
+def test_sub_groups_that_want_racks_keep_apart_and_their_leader_may_stand_anywhere() -> None:
+    """LeaderExcluded: the leader is of no sub-group, so the anti-affinity does not see it."""
+    engine, pods = engine_with(*racks(2, nodes=3)), group("one", 5, exclusive=False)
+    for at, one in enumerate(pods):
+        sub = {} if at == 0 else {LWS + "subgroup-index": str((at - 1) // 2)}
+        given = {LWS + "subgroup-size": "2", LWS + "subgroup-exclusive-topology": RACK}
+        given |= {} if at else {LWS + "subgroup-policy-type": "LeaderExcluded"}
+        pods[at] = replace(one, labels={**one.labels, **sub}, annotations={**one.annotations, **given})
+    see(engine, *pods)
+    plan_all(engine)
+    assert racks_of(engine, pods[1:3]) != racks_of(engine, pods[3:5])
+    assert [len(racks_of(engine, part)) for part in (pods[:1], pods[1:3], pods[3:5])] == [1, 1, 1]

@@ -66,10 +66,7 @@ def sizes(gang: Gang) -> tuple[int | None, int | None, int | None]:
         (
             "jobset-exclusive",
             "JobSet",
-            {
-                "apart-workers-0": "apart-workers-0-0 apart-workers-0-1",
-                "apart-workers-1": "apart-workers-1-0 apart-workers-1-1",
-            },
+            {"apart": "apart-workers-0-0 apart-workers-0-1 apart-workers-1-0 apart-workers-1-1"},
         ),
         (
             "pytorchjob",
@@ -174,7 +171,8 @@ def test_constraints_of_upstreams_are_understood() -> None:
     def wishes(name: str, gang: str) -> list[tuple[str, str, bool, str | None]]:
         return [(c.scope, c.level, c.required, c.group) for c in gangs_of(expanded(name))[gang].constraints]
 
-    assert wishes("jobset-exclusive", "apart-workers-1") == [("gang", "example.com/rack", True, None)]
+    assert wishes("jobset-exclusive", "apart") == [("group", "example.com/rack", True, None)]
+    assert [c.alone for c in gangs_of(expanded("jobset-exclusive"))["apart"].constraints] == [True]
     assert wishes("podcliqueset", "disagg-0") == [("gang", "rack", True, None)]
     assert wishes("volcanojob", "horovod") == [("gang", "tier:1", True, None)]
     assert wishes("kueue-pod-group", "plain") == [("gang", "example.com/rack", True, None)]
