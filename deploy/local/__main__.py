@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from topology.synthetic import hgx, nvl72
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a lab as the arguments say; the exit code is 0 when it was ended from the keyboard."""
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends in order, as by Ctrl-C
     try:
         with Lab(controllers=given.controllers, gate=not given.stock) as lab:
             lab.add_nodes(nvl72(given.racks))

@@ -140,7 +140,7 @@ class Lab:
         }
         file.write_text(json.dumps(document), encoding="utf-8")
         arguments = [f"--config={file}", f"--kubeconfig={self.plane.kubeconfig('lockstep')}"]
-        command = [sys.executable, "-m", "scheduler.cli", "serve", *arguments]
+        command = [sys.executable, "-m", "deploy.local.tied", "serve", *arguments]
         root = Path(__file__).parents[2]
         with self.log.open("ab") as log:
             self._service = subprocess.Popen(

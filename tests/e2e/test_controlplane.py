@@ -105,24 +105,25 @@ def test_deployment_carries_the_shipped_scheduler_configuration(controlplane: Co
 
 
 CALLER = """
-import sys, time
-from pathlib import Path
-from deploy.local.controlplane import ControlPlane
-with ControlPlane(Path(sys.argv[1]), controller_manager=True) as plane:
-    plane.start_scheduler()
-    print(*plane.pids().values(), flush=True)
+import time
+from deploy.local.lab import Lab
+from topology.synthetic import nvl72
+with Lab(controllers=("kwok",)) as lab:
+    lab.add_nodes(nvl72(1))
+    lab.start()
+    print(lab.pid, *lab.plane.pids().values(), flush=True)
     time.sleep(600)
 """
 
 
-def test_nothing_survives_a_caller_that_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", CALLER, str(tmp_path)]
+def test_nothing_survives_a_caller_that_is_killed() -> None:
+    command = [sys.executable, "-c", CALLER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as caller:
         assert caller.stdout is not None
         pids = [int(pid) for pid in caller.stdout.readline().split()]
         caller.send_signal(signal.SIGKILL)
-    assert len(pids) == 4
-    assert eventually(lambda: not any(map(alive, pids)), timeout_s=2)
+    assert len(pids) == 5  # with Lockstep
+    assert eventually(lambda: not any(map(alive, pids)), timeout_s=5)
 
 
 def alive(pid: int) -> bool:
