@@ -34,7 +34,8 @@ class Floor:
         self._problem, self._names = problem, names
 
     @cached_property
-    def _form(self) -> TreeForm | None:
+    def form(self) -> TreeForm | None:
+        """The problem as a tree, if it is one."""
         return tree_form(self._problem)
 
     @cached_property
@@ -48,7 +49,7 @@ class Floor:
     def least(self, level: str, other: int) -> int:
         """The fewest domains of a level that hold the gang's pods, wherever they are; `other` where
         the gang has no tree form or does not fit."""
-        form = self._form
+        form = self.form
         if form is None:
             return other
         capacity = form.capacity[form.position(level)]

@@ -172,6 +172,12 @@ def use(problem: PlacementProblem, nodes: Int32, used: dict[str, Int64]) -> None
         used[name] = used[name] + amount if name in used else amount
 
 
+def take_back(problem: PlacementProblem, nodes: Int32, used: dict[str, Int64]) -> None:
+    """Take off again what `use` has added."""
+    for name, amount in taken(problem, nodes).items():
+        used[name] = used[name] - amount
+
+
 def beside(problem: PlacementProblem, used: dict[str, Int64]) -> PlacementProblem:
     """The problem on what others leave."""
     free = problem.cluster.free.copy()

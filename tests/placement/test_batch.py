@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from scheduler.placement import batch
 from scheduler.placement.batch import BatchAnswer, place_batch
 from scheduler.placement.check import violations
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
+from scheduler.placement.rounds import Work
 from tests.placement import oracle
 from tests.placement.instances import cluster, problem
 
@@ -129,7 +129,7 @@ def test_in_order_nobody_gives_way_to_those_behind() -> None:
         problems = random_batch(np.random.default_rng(2_000_000 + seed))
         found = place_batch(problems, limits=Limits(), in_order=True)
         check(problems, found)
-        work = batch._Work(problems, Limits(), 1)
+        work = Work(problems, Limits(), 1)
         first = work.round(range(len(problems)))
         placed = {at for at, answer in enumerate(found.answers) if isinstance(answer, Assignment)}
         assert placed >= set(first.placed), seed
@@ -145,7 +145,7 @@ def test_in_order_finds_the_places_that_one_after_another_misses() -> None:
     found = place_batch(problems, limits=Limits(), in_order=True)
     assert found.proof == "optimal"
     assert all(isinstance(a, Assignment) and a.terms[0].value == 0 for a in found.answers)
-    first = batch._Work(problems, Limits(), 1).round(range(3))
+    first = Work(problems, Limits(), 1).round(range(3))
     assert sum(a.terms[0].value for a in first.answers if isinstance(a, Assignment)) == 1
 
 
