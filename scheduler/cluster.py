@@ -13,12 +13,12 @@ from http import HTTPStatus
 from scheduler.config import Config
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Write
-from scheduler.feeds import GroupFeed, NodeFeed, PodFeed, Receiver, WorkloadFeed
+from scheduler.feeds import ClassFeed, GroupFeed, NodeFeed, PodFeed, Receiver, WorkloadFeed
 from scheduler.kube import telling, writes
 from scheduler.kube.client import ApiClient, Unclear
 from scheduler.kube.lease import Alone, Elector
 from scheduler.kube.outcomes import NOT_LEADING, Holds, Outcome, repeat
-from scheduler.kube.reflector import Reflector
+from scheduler.kube.reflector import CLASSES, Reflector
 from scheduler.kube.reviews import own_rights
 from scheduler.model import PLACED, NodeName, Pod, PodKey
 from scheduler.rights import Need, missing, needed
@@ -54,6 +54,15 @@ class LiveCluster:
             Reflector(client, "PodGroup", GroupFeed(receiver), optional=True, clock=clock),
             Reflector(client, "Pod", PodFeed(receiver), clock=clock),
         )
+        self.classes = Reflector(
+            client,
+            "Other",
+            ClassFeed(receiver),
+            optional=True,
+            paths=(CLASSES,),
+            name="PriorityClass",
+            clock=clock,
+        )
         self.owners = tuple(
             Reflector(
                 client,
@@ -71,7 +80,7 @@ class LiveCluster:
     async def run(self) -> None:
         """Read, stand for election, and feel the server's pulse; until cancelled, or one of these breaks."""
         async with asyncio.TaskGroup() as group:
-            for one in (*self.reflectors[:2], *self.owners):
+            for one in (*self.reflectors[:2], self.classes, *self.owners):
                 group.create_task(one.run())
             group.create_task(self._read_pods())
             group.create_task(self.leadership.run())

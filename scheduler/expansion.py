@@ -108,7 +108,8 @@ class _Expansion:
         if document.fault is not None:
             raise InvalidInput(document.fault)
         if document.kind in _WITHOUT_PODS:
-            self.warnings.append(f"{document.place}: a {document.kind} makes no pods and was left out")
+            if document.kind != "PriorityClass":  # read elsewhere
+                self.warnings.append(f"{document.place}: a {document.kind} makes no pods and was left out")
             return
         core = _CORE.get(document.kind) in (None, _group_of(document.object))
         if document.kind in _CORE and (core or "apiVersion" not in document.object):

@@ -7,7 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, Protocol, TypeVar
 
+from scheduler.classes import BUILT_IN, PriorityClass, class_of
 from scheduler.engine.facts import (
+    ClassesSeen,
     Fact,
     GroupGone,
     GroupSeen,
@@ -189,6 +191,39 @@ class WorkloadFeed(_Feed[WorkloadKey]):
             return None
         self._generation[key] = generation
         return of_kind(self._kind, item.document)
+
+
+class ClassFeed:
+    """Priority classes: few, and told as a whole with every change."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._classes: dict[str, PriorityClass] = {}
+
+    def replace(self, items: tuple[Item, ...]) -> None:
+        self._classes = {found.name: found for item in items if (found := _class(item)) is not None}
+        self._tell()
+
+    def event(self, event: WatchEvent) -> None:
+        found = None if event.type == "DELETED" or event.item is None else _class(event.item)
+        self._classes.pop(event.key[1], None)
+        if found is not None:
+            self._classes[found.name] = found
+        self._tell()
+
+    def _tell(self) -> None:
+        self._receiver.observe(ClassesSeen({**BUILT_IN, **self._classes}))
+
+    def flush(self) -> None:
+        """Nobody waits for a priority class."""
+
+    def fault(self, fault: InvalidField) -> None:
+        self._receiver.unreadable(fault)
+
+
+def _class(item: Item) -> PriorityClass | None:
+    assert isinstance(item, Other)
+    return class_of(item.document)
 
 
 def _node(item: Item) -> Node:

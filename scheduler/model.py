@@ -171,6 +171,7 @@ class Pod:
     scheduler: str = "default-scheduler"
     priority: int = 0
     priority_class: str = ""
+    preempts: bool = True
     phase: str = "Pending"
     deleting: bool = False
     created: str = ""

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
+from scheduler.classes import Classes, PriorityClass, class_of
 from scheduler.manifests import Document
 from scheduler.model import InvalidField, Pod
 
-BUILT_IN: Mapping[str, int] = {
-    "system-cluster-critical": 2_000_000_000,
-    "system-node-critical": 2_000_001_000,
-}
+
+def classes_of(documents: Iterable[Document]) -> dict[str, PriorityClass]:
+    """By name, every PriorityClass that can be read."""
+    given = (one.object for one in documents if one.kind == "PriorityClass" and one.fault is None)
+    return {found.name: found for one in given if (found := class_of(one)) is not None}
 
 
-def classes_of(documents: Iterable[Document]) -> dict[str, int]:
-    """Value by name of every PriorityClass."""
-    found = dict(BUILT_IN)
-    for document in documents:
-        if document.kind != "PriorityClass" or document.fault is not None:
-            continue
-        value, name = document.object.get("value"), document.object["metadata"].get("name")
-        if isinstance(value, int) and isinstance(name, str):
-            found[name] = value
-    return found
+def ranked(pods: Iterable[Pod], classes: Classes) -> tuple[Pod, ...]:
+    """The pods with the priority of their class, as admission would set it."""
+    defaults = (one for one in classes.values() if one.default)
+    default = min(defaults, key=lambda one: (one.value, one.name), default=None)  # the least, as admission
+    return tuple(_ranked(pod, classes, default) for pod in pods)
 
 
-def ranked(
-    pods: Iterable[Pod], classes: Mapping[str, int]
-) -> tuple[tuple[Pod, ...], tuple[InvalidField, ...]]:
-    """The pods with the priority of their class, and what names a class that is nowhere."""
-    given = list(pods)
-    unknown = {pod.priority_class: pod for pod in given if pod.priority_class not in ("", *classes)}
-    wanted = f"a PriorityClass in the files; known: {', '.join(sorted(classes))}"
-    faults = (
-        InvalidField(f"pod {pod.key}", "spec.priorityClassName", name, wanted)
-        for name, pod in unknown.items()
+def _ranked(pod: Pod, classes: Classes, default: PriorityClass | None) -> Pod:
+    own = classes.get(pod.priority_class)
+    if own is None and not pod.priority_class and pod.priority == 0:
+        own = default
+    if own is None:
+        return pod
+    return replace(pod, priority=own.value, preempts=pod.preempts and own.preempts)
+
+
+def unknown_class(pods: Iterable[Pod], classes: Classes) -> InvalidField | None:
+    """The first class that is named and is nowhere: its pods count as priority 0."""
+    wanted = f"a PriorityClass that is there; known: {', '.join(sorted(classes))}"
+    return next(
+        (
+            InvalidField(f"pod {pod.key}", "spec.priorityClassName", pod.priority_class, wanted)
+            for pod in pods
+            if pod.priority_class not in ("", *classes)
+        ),
+        None,
     )
-    found = (replace(pod, priority=classes.get(pod.priority_class, pod.priority)) for pod in given)
-    return tuple(found), tuple(faults)
+
+
+def unwilling(pods: Iterable[Pod]) -> Pod | None:
+    """The first pod that asks not to preempt anybody: then nobody goes for its gang's sake."""
+    return next((pod for pod in pods if not pod.preempts), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from scheduler.engine.engine import Engine
 from scheduler.engine.roster import GangRecord
-from scheduler.model import GangKey, InvalidInput
+from scheduler.model import GangKey, InvalidInput, Pod, PodKey
 from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.problem import Limits, Rejection
@@ -46,10 +46,11 @@ class Questions:
         self, body: bytes, *, jointly: bool, limits: Limits, evict: bool = False, moves: bool = False
     ) -> Report:
         """Where the gangs of a plan request would go now, and who would have to go or move; raises
-        InvalidInput. Only gangs are moved: of other pods no manifest is kept."""
+        InvalidInput."""
 
         def prepare() -> Callable[..., Report]:
             gangs = self._engine.gangs.values()
+            running = [pod for gang in gangs for pod in gang.pods.values() if pod.node is not None]
             return partial(
                 answer_request,
                 self._engine.world.clone(),
@@ -58,11 +59,22 @@ class Questions:
                 evict=evict,
                 moves=moves,
                 ranks=self._engine.ranks(),
-                running=[pod for gang in gangs for pod in gang.pods.values() if pod.node is not None],
+                running=[*running, *(self._loners() if moves else ())],
                 owners=self._engine.owners(),
             )
 
         return await self._ask(prepare, limits=limits)
+
+    def _loners(self) -> Iterator[Pod]:
+        """Pods of no gang that run and could run elsewhere, as far as placing them again needs to know."""
+        ledger, ranks = self._engine.world.ledger, self._engine.ranks()
+        owners = self._engine.owners()
+        for uid, (node, shape) in ledger.running().items():
+            kind, name = owners.get(uid, ("", ""))
+            rank = ranks.get(uid, 0)
+            if kind == "pod" and rank is not None:
+                key = PodKey(*name.split("/", 1))
+                yield Pod(key, uid, shape, node=node, priority=rank, phase="Running")
 
     async def explained(self, record: GangRecord, refusal: Rejection, *, limits: Limits) -> Report | None:
         """A refusal with what blocks and what would help, worked out when somebody asks and then kept."""

@@ -49,6 +49,11 @@ def needed(config: Config) -> tuple[Need, ...]:
             Need(Act(verb, resource, group), f"gangs of {resource} are not known", False)
             for verb in ("get", "list", "watch")
         ]
+    why = "priorities of what is only asked about are unknown"
+    found += [
+        Need(Act(verb, "priorityclasses", "scheduling.k8s.io"), why, False)
+        for verb in ("get", "list", "watch")
+    ]
     for path in resources_of(config.sources):
         group, _, resource = path.split("/")
         found.append(Need(Act("list", resource, group), "this source of the fabric cannot be read", False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,6 +30,7 @@ from scheduler.placement.explain import explain
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
+from scheduler.priorities import classes_of, ranked, unknown_class, unwilling
 from scheduler.report import SCHEMA, invalid_report, placed_report, refused_report
 from scheduler.show import snapshot_summary
 from scheduler.surroundings import surroundings
@@ -89,7 +90,7 @@ def plan_document(
     """
     summary = snapshot_summary(world)
     known = known_of(groups, workloads)
-    drafts = _gather(pods, known)
+    drafts = _gather(ranked(pods, world.classes), known)
     running = list(running)
     _join_running(drafts, running, known)
     owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
@@ -190,6 +191,7 @@ def _plan_one(world: World, draft: _Draft, ask: _Ask) -> Report:
         problem = formulate(gang, world.view())
     except InvalidInput as error:
         return invalid_report(draft.key, error.faults)
+    problem = replace(problem, notes=(*problem.notes, *_notes(world, draft, ask)))
     answer: Assignment | Rejection = place(problem, limits=ask.limits) if gang.complete else _incomplete(gang)
     time_ms = (time.perf_counter() - started) * 1000
     if isinstance(answer, Rejection):
@@ -200,10 +202,20 @@ def _plan_one(world: World, draft: _Draft, ask: _Ask) -> Report:
     return placed_report(gang, problem, answer, time_ms=time_ms)
 
 
+def _notes(world: World, draft: _Draft, ask: _Ask) -> Iterator[str]:
+    """What of the pods' priorities changes the answer."""
+    pods = [pod for pod, _ in draft.members]
+    if (fault := unknown_class(pods, world.classes)) is not None:
+        yield f"{fault}; counted as priority 0"
+    if ask.evict and (one := unwilling(pods)) is not None:
+        yield f"{one.name} has preemptionPolicy Never, so nobody is named as a victim"
+
+
 def _explained(world: World, ready: _Ready, refusal: Rejection, ask: _Ask) -> Rejection:
     draft, gang, problem = ready
     around = surroundings(world, ask.owners, problem, gang)
-    victims = _victims(world, draft, around.occupants, ask) if ask.evict else None
+    willing = unwilling(pod for pod, _ in draft.members) is None
+    victims = _victims(world, draft, around.occupants, ask) if ask.evict and willing else None
     told = explain(problem, refusal, around, limits=ask.limits, evictable=victims)
     if ask.movable is None or refusal.proof != "proven" or not refusal.possible:
         return told
@@ -267,7 +279,9 @@ def answer_request(
     """
     if not body.strip():
         raise InvalidInput(InvalidField(_REQUEST, "body", "", "manifests as JSON or YAML"))
-    expanded = manifests.workloads(manifests.documents(parse(_REQUEST, body), name=_REQUEST))
+    documents = list(manifests.documents(parse(_REQUEST, body), name=_REQUEST))
+    world.classes = {**world.classes, **classes_of(documents)}
+    expanded = manifests.workloads(documents)
     return plan_document(
         world,
         pods=expanded.pods,

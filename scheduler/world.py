@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from scheduler.classes import BUILT_IN as CLASSES
+from scheduler.classes import Classes
 from scheduler.devices import is_gpu
 from scheduler.ledger import Ledger
 from scheduler.model import GangKey, Node, NodeName, PodShape
@@ -36,6 +38,7 @@ class World:
     detect them from the labels that nodes carry, again whenever labels change.
     `family`: whose switch labels to take then. `sources`: read the fabric from
     these instead, of which the labels may be one; again when anything changes.
+    `classes`: the cluster's priority classes, for pods that are only asked about.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class World:
         sources: Sources | None = None,
     ) -> None:
         self.ledger = Ledger()
+        self.classes: Classes = CLASSES
         self._policies = policies
         self._configured = configured
         self._family, self._sources = family, sources
@@ -113,6 +117,7 @@ class World:
         """
         other = World(self.fabric.spec, self._policies)
         other.ledger = self.ledger.clone()
+        other.classes = self.classes
         other._shared = set(self._shared)
         other._combined = self._combined
         other._unbuilt = True

@@ -23,6 +23,7 @@ LAYERS = (
         "scheduler.eligibility",
         "scheduler.version",
     ),
+    ("scheduler.classes",),
     ("scheduler.tracing",),
     ("scheduler.workloads",),
     ("scheduler.placement",),

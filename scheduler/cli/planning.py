@@ -12,7 +12,7 @@ from scheduler.cli.output import Format, clean, columns, emit, remark
 from scheduler.cli.sources import Source
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.problem import Limits
-from scheduler.priorities import classes_of, ranked
+from scheduler.priorities import classes_of
 from scheduler.whatif import plan_document
 
 Report = dict[str, Any]
@@ -42,12 +42,10 @@ def plan(files: Sequence[str], source: Source, asked: Asked, *, namespace: str, 
         raise InvalidInput(InvalidField(", ".join(files), "documents", "none", wanted))
     for warning in expanded.warnings:
         remark(f"note: {warning}")
-    pods, unknown = ranked(expanded.pods, {**reading.classes, **classes_of(documents)})
-    for fault in unknown:
-        remark(f"note: {fault}; counted as priority 0")
+    reading.world.classes = {**reading.world.classes, **classes_of(documents)}
     document = plan_document(
         reading.world,
-        pods=pods,
+        pods=expanded.pods,
         groups=(*reading.groups, *expanded.pod_groups),
         workloads=(*reading.workloads, *expanded.workloads),
         running=[pod for pod in reading.pods if pod.node is not None],

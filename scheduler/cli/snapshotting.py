@@ -13,7 +13,7 @@ from scheduler.cli.output import Format, emit, remark
 from scheduler.config import load_config
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
-from scheduler.kube.reflector import PATHS
+from scheduler.kube.reflector import CLASSES, PATHS
 from scheduler.model import InvalidField, InvalidInput
 
 Object = dict[str, Any]
@@ -59,7 +59,7 @@ def snapshot(
     configured = load_config(config)
     owners = [path for kind in configured.kinds if kind.facts is not None for path in kind.paths]
     more = [f"/apis/{path}" if "/" in path else path for path in resources_of(configured.sources)]
-    paths = dict.fromkeys([*owners, *more, PATHS["PodGroup"], "/apis/scheduling.k8s.io/v1/priorityclasses"])
+    paths = dict.fromkeys([*owners, *more, PATHS["PodGroup"], CLASSES])
     try:
         access = load_access(kubeconfig=kubeconfig, context=context)
         taken = asyncio.run(_take(access, list(paths)))

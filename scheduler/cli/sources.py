@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler import manifests
+from scheduler.classes import PriorityClass, class_of
 from scheduler.cli.output import remark
 from scheduler.config import load_config
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
 from scheduler.kube.objects import Item, Other, decode_list
 from scheduler.kube.objects import Kind as ObjectKind
-from scheduler.kube.reflector import PATHS
+from scheduler.kube.reflector import CLASSES, PATHS
 from scheduler.model import InvalidField, InvalidInput, Node, Pod, PodGroup
 from scheduler.objectfeed import Objects, read_objects
 from scheduler.owners import of_kind
-from scheduler.priorities import BUILT_IN, classes_of
+from scheduler.priorities import classes_of
 from scheduler.workloads.kinds import KINDS, Kind
 from scheduler.workloads.known import Workload
 from scheduler.world import World
@@ -26,13 +27,12 @@ from scheduler.worlds import world_of
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A cluster at one moment, and what of it could not be read. `classes`: priority by name of class."""
+    """A cluster at one moment, and what of it could not be read."""
 
     world: World
     pods: tuple[Pod, ...]
     groups: tuple[PodGroup, ...]
     faults: tuple[InvalidField, ...]
-    classes: Mapping[str, int]
     workloads: tuple[Workload, ...] = ()
     documents: tuple[manifests.Document, ...] = ()
     kinds: tuple[Kind, ...] = KINDS
@@ -50,7 +50,6 @@ class Source:
     def read(self) -> Reading:
         """Nodes, pods and pod groups as a world; raises InvalidInput, also when there is no cluster."""
         configured = load_config(self.config)
-        classes: Mapping[str, int] = BUILT_IN
         documents: tuple[manifests.Document, ...] = ()
         workloads: tuple[Workload, ...] = ()
         if self.snapshots:
@@ -60,16 +59,19 @@ class Source:
             faults, workloads = tuple(found.faults), found.workloads
             objects: Sequence[object] = [one.object for one in documents if one.fault is None]
         else:
-            items, workloads, faults, objects = self._live(configured.kinds, resources_of(configured.sources))
+            items, workloads, faults, objects, classes = self._live(
+                configured.kinds, resources_of(configured.sources)
+            )
         pods = tuple(item for item in items if isinstance(item, Pod))
         world = world_of(configured, objects)
+        world.classes = {**world.classes, **classes}
         world.upsert_nodes(item for item in items if isinstance(item, Node))
         for pod in pods:
             world.ledger.observe_pod(pod)
         for fault in faults:
             remark(f"left out: {fault}")
         groups = tuple(item for item in items if isinstance(item, PodGroup))
-        return Reading(world, pods, groups, faults, classes, workloads, documents, configured.kinds)
+        return Reading(world, pods, groups, faults, workloads, documents, configured.kinds)
 
     def _live(self, kinds: Sequence[Kind], resources: Sequence[str]) -> _Live:
         try:
@@ -80,7 +82,9 @@ class Source:
             raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
 
 
-_Live = tuple[tuple[Item, ...], tuple[Workload, ...], tuple[InvalidField, ...], Objects]
+_Live = tuple[
+    tuple[Item, ...], tuple[Workload, ...], tuple[InvalidField, ...], Objects, dict[str, PriorityClass]
+]
 
 
 async def _list_all(access: Access, owners: Sequence[Kind], resources: Sequence[str]) -> _Live:
@@ -100,7 +104,16 @@ async def _list_all(access: Access, owners: Sequence[Kind], resources: Sequence[
             faults += found.faults
         workloads = [one for kind in owners for one in await _owners(client, kind, faults)]
         objects = await read_objects(client, resources)
-    return tuple(items), tuple(workloads), tuple(faults), objects
+        classes = await _classes(client)
+    return tuple(items), tuple(workloads), tuple(faults), objects, classes
+
+
+async def _classes(client: ApiClient) -> dict[str, PriorityClass]:
+    """The cluster's priority classes by name; none where they may not be read."""
+    reply = await client.request("GET", CLASSES, timeout_s=120)
+    items = decode_list(reply.body, "Other").items if reply.ok else ()
+    given = (class_of(item.document) for item in items if isinstance(item, Other))
+    return {found.name: found for found in given if found is not None}
 
 
 async def _owners(client: ApiClient, kind: Kind, faults: list[InvalidField]) -> list[Workload]:

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from scheduler.engine.apart import Apart
 from scheduler.engine.facts import (
+    ClassesSeen,
     FabricSeen,
     Fact,
     GroupGone,
@@ -71,6 +72,8 @@ class Engine:
             case FabricSeen(objects):
                 self.world.sources_changed(objects)
                 self._nodes_changed(set())
+            case ClassesSeen(classes):
+                self.world.classes = classes
             case PodSeen(pod):
                 self._pod_seen(pod)
             case PodGone(key):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.classes import Classes
 from scheduler.model import InvalidField, Node, NodeName, Pod, PodGroup, PodKey
 from scheduler.workloads.known import Workload, WorkloadKey
 
@@ -27,6 +28,13 @@ class FabricSeen:
     """The objects that describe the fabric, which say something else than before."""
 
     objects: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassesSeen:
+    """The priority classes as they are now, all of them."""
+
+    classes: Classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ Fact = (
     NodesSeen
     | NodeGone
     | FabricSeen
+    | ClassesSeen
     | PodSeen
     | PodGone
     | PodUnreadable

@@ -183,6 +183,7 @@ def _pod(obj: structs.PodObject) -> Pod:
         scheduler=spec.scheduler_name or "default-scheduler",
         priority=spec.priority or 0,
         priority_class=(spec.priority_class_name or "") if spec.priority is None else "",
+        preempts=spec.preemption_policy != "Never",
         phase=status.phase or "Pending",
         deleting=meta.deletion_timestamp is not None,
         created=meta.creation_timestamp or "",

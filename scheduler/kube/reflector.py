@@ -26,6 +26,7 @@ PATHS: dict[Kind, str] = {
     "PodGroup": "/apis/scheduling.k8s.io/v1beta1/podgroups",
     "Other": "",
 }
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 class Source(Protocol):

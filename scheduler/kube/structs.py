@@ -123,6 +123,7 @@ class PodSpec(Wire):
     workload_ref: WorkloadReference | None = None
     priority: int | None = None
     priority_class_name: str | None = None
+    preemption_policy: str | None = None
 
 
 class Condition(Wire):

@@ -294,6 +294,7 @@ ALLOWED = [
     *((verb, "", "nodes", None) for verb in ("list", "watch")),
     *((verb, "", "pods", None) for verb in READ),
     *((verb, "scheduling.k8s.io", "podgroups", None) for verb in READ),
+    *((verb, "scheduling.k8s.io", "priorityclasses", None) for verb in READ),
     *((verb, "leaderworkerset.x-k8s.io", "leaderworkersets", None) for verb in READ),
     ("patch", "", "pods", "default"),
     ("patch", "", "pods/status", "default"),

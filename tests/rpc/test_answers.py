@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scheduler.engine.facts import NodesSeen
-from scheduler.model import PREFIX
+from scheduler.model import PREFIX, Owner
 from scheduler.rpc.lockstep.v1 import lockstep_pb2 as pb
 from tests.builders import members, node, pod
 from tests.rpc.documents import document_of, timeless
@@ -133,6 +133,32 @@ def test_a_plan_that_would_evict_or_move() -> None:
         assert fixes["move"]["detail"]["amount"] == 8
         plain = await running.post("/v1/plan", sent)
         assert not {"evict", "move"} & {fix["kind"] for fix in plain["gangs"][0]["reason"]["fixes"]}
+
+    run(test)
+
+
+def test_a_pod_of_no_gang_may_be_asked_to_move_unless_it_belongs_to_its_node() -> None:
+    """Three nodes of each leaf are busy: in one leaf by a plain pod among them, in the other not."""
+
+    async def test(running: Running) -> None:
+        own = Owner("apps/v1", "DaemonSet", "d", "u")
+        for at in (1, 2, 5, 6):
+            running.see(replace(pod(f"kept-{at}", on=f"n{at}", phase="Running"), owner=own))
+        running.see(pod("plain", on="n7", phase="Running"))
+        sent = json.dumps(gang("a", 2, required="gang=leaf")).encode()
+        running.see(replace(pod("kept-3", on="n3", phase="Running"), owner=own))
+        request = pb.PlanRequest(manifests=sent, defragment=True)
+        answer = await running.stub.Plan(request)
+        told = await running.post("/v1/plan?defragment=1", sent)
+        assert timeless(document_of(answer)) == timeless(told)
+        (fix,) = [fix for fix in told["gangs"][0]["reason"]["fixes"] if fix["kind"] == "move"]
+        (step,) = fix["detail"]["steps"]
+        assert (step["move"], step["kind"], step["from"], step["to"]) == (
+            "default/plain",
+            "pod",
+            ["n7"],
+            ["n4"],
+        )
 
     run(test)
 
