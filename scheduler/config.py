@@ -11,7 +11,7 @@ import yaml
 
 from scheduler.kindsconfig import read_kinds
 from scheduler.model import InvalidField, InvalidInput
-from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern
+from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern, strays
 from scheduler.sourcelist import read_sources
 from scheduler.workloads.kinds import KINDS, Kind
 from scheduler.yamlreader import YamlReader, empty, shown
@@ -132,7 +132,9 @@ def parse_config(text: str, *, name: str) -> Config:
 
 
 class _Reader(YamlReader):
-    """The sections of the configuration."""
+    """The sections of the configuration; `level_names`: of the levels that it names, once they are read."""
+
+    level_names: tuple[str, ...] | None = None
 
     def config(self, root: yaml.Node | None) -> Config:
         known = ("apiVersion", "kind", "topology", "policies", "workloads", "service")
@@ -141,6 +143,7 @@ class _Reader(YamlReader):
         self.constant(entries, "kind", KIND, root)
         levels, family, sources = self.topology(entries.get("topology"))
         service = self.service(entries.get("service"))
+        self.level_names = tuple(one.name for one in levels.ordered()) if levels is not None else None
         policies = self.policies(entries.get("policies"))
         kinds = read_kinds(self, entries.get("workloads"))
         return Config(levels, family, sources, service, policies, self.name, kinds)
@@ -173,6 +176,9 @@ class _Reader(YamlReader):
             if not isinstance(item, yaml.ScalarNode) or not is_pattern(shown(item)):
                 wanted = "a list of terms (domains_rack), patterns (broken_*), sums (3*nodes + 1*left_rack)"
                 self.fault(item, where, shown(item), wanted)
+            elif self.level_names is not None:
+                for term, wanted in strays((shown(item),), self.level_names):
+                    self.fault(item, where, term, wanted)
         return tuple(shown(item) for item in items)
 
     def topology(

@@ -14,7 +14,7 @@ from scheduler.model import HOST_PORT, Constraint, Gang, InvalidField, InvalidIn
 from scheduler.placement.apart import ApartRule, of_blocks
 from scheduler.placement.blocks import NVLINK, blocks_of, with_default_levels
 from scheduler.placement.objective import terms_of
-from scheduler.placement.policy import BUILT_IN, Policy, ordered, policy_named
+from scheduler.placement.policy import BUILT_IN, Policy, ordered, policy_named, without_strays
 from scheduler.placement.problem import (
     NODE,
     Bool,
@@ -168,6 +168,7 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
     problem = replace(problem, apart=_apart(wishes, dict(blocks), group_of))
     levels = tuple(p.name for p in view.partitions)
     policy = policy_named(gang.policy, view.policies, owner=f"gang {gang.key}")
+    policy = without_strays(policy, levels)
     terms = terms_of(levels, problem.rules, pipeline=bool((problem.stage_of > 0).any()))
     return replace(problem, terms=ordered(policy, terms, levels))
 

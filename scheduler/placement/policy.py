@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from scheduler.model import InvalidField, InvalidInput
+from scheduler.model import SCOPES, InvalidField, InvalidInput
 
 DEFAULT = "pack"
 PRESETS = ("pack", "keep-holes", "latency", "spread")
@@ -17,6 +17,10 @@ _NAMES = (
     r"(pipeline_hops|preferred|domains|broken|left|imbalance|replica_domains|replicas_sharing)"
 )
 _TERM = re.compile(rf"({_NAMES})(_[^_*]+)*(_?\*)?|\*")
+_LEVELLED = re.compile(
+    r"(?P<what>pipeline_hops|preferred|domains|broken|left|imbalance|replica_domains|replicas_sharing)"
+    r"_(?P<rest>(?!node$).+)"
+)
 _PART = re.compile(rf"(\d{{1,6}})\s*\*\s*(({_NAMES})(_[^_*\s]+)*)")
 
 
@@ -43,6 +47,35 @@ def policy_named(name: str, policies: Mapping[str, Policy], *, owner: str) -> Po
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     wanted = f"{hint}the policies are {', '.join(sorted(policies))}"
     raise InvalidInput(InvalidField(owner, "lockstep.scheduling/policy", name, wanted))
+
+
+def strays(patterns: Sequence[str], levels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(pattern, what would be right) for all that mean no term on any gang, because they name a level that
+    is none of these (coarse to fine, without node), or no scope: they would be passed over in silence."""
+    for pattern in patterns:
+        for name in [name for _, name in weighted(pattern) or [(1, pattern)]]:
+            match = _LEVELLED.fullmatch(name)
+            if match is None:
+                continue
+            scopes = SCOPES if match["what"] == "preferred" else ()
+            possible = [f"{scope}_{level}" for scope in scopes for level in levels] if scopes else levels
+            if not any(fnmatchcase(one, match["rest"]) for one in possible):
+                nearest = difflib.get_close_matches(match["rest"], possible, n=1)
+                hint = f"did you mean {match['what']}_{nearest[0]}? " if nearest else ""
+                known = ", ".join(levels) or "none beside node"
+                yield pattern, f"{hint}the levels are {known}"
+
+
+def without_strays(policy: Policy, levels: Sequence[str]) -> Policy:
+    """The policy itself; raises InvalidInput for the terms of it that mean nothing here."""
+    faults = [
+        InvalidField(f"policy {policy.name}", field, pattern, wanted)
+        for field, patterns in (("first", policy.first), ("drop", policy.drop))
+        for pattern, wanted in strays(patterns, levels)
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return policy
 
 
 def ordered(policy: Policy, terms: Sequence[str], levels: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,15 @@ import pytest
 from scheduler.model import InvalidInput
 from scheduler.placement.check import violations
 from scheduler.placement.place import place
-from scheduler.placement.policy import BUILT_IN, PRESETS, Policy, is_pattern, ordered, policy_named
+from scheduler.placement.policy import (
+    BUILT_IN,
+    PRESETS,
+    Policy,
+    is_pattern,
+    ordered,
+    policy_named,
+    without_strays,
+)
 from scheduler.placement.problem import Assignment
 from tests.placement import oracle
 from tests.placement.instances import random_general_problem, random_problem, random_whole_nodes
@@ -66,6 +74,34 @@ def test_unknown_policies_name_the_nearest() -> None:
 )
 def test_patterns(text: str, good: bool) -> None:
     assert is_pattern(text) is good
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("domains_rak", "did you mean domains_rack?"),
+        ("domains_foo*", "the levels are spine, rack"),
+        ("3*nodes + 1*left_foo", "the levels are spine, rack"),
+        ("preferred_gangs_rack", "did you mean preferred_gang_rack?"),
+        ("replicas_sharing_leaf", "the levels are spine, rack"),
+        ("domains_*", ""),
+        ("broken_ra*", ""),
+        ("preferred_*_rack", ""),
+        ("left_node", ""),
+        ("nodes_broken", ""),
+        ("*", ""),
+    ],
+)
+def test_terms_of_levels_that_are_not_there_are_faults(text: str, wanted: str) -> None:
+    for policy in (Policy("own", first=(text,)), Policy("own", drop=(text,))):
+        if not wanted:
+            assert without_strays(policy, LEVELS) is policy
+            continue
+        with pytest.raises(InvalidInput) as told:
+            without_strays(policy, LEVELS)
+        (fault,) = told.value.faults
+        assert fault.value == text
+        assert wanted in fault.wanted
 
 
 LEVEL_NAMES = ("leaf", "rack")

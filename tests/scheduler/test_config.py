@@ -91,3 +91,22 @@ def test_a_file_that_is_not_there() -> None:
     with pytest.raises(InvalidInput, match="No such file"):
         load_config("nowhere.yaml")
     assert load_config(None) == Config()
+
+
+@pytest.mark.parametrize(
+    ("terms", "wanted"),
+    [
+        ("[domains_rack, domains_nvlink, 'left_ra*']", ""),
+        ("[domains_rak]", "did you mean domains_rack?"),
+        ("['2*nodes + 1*left_leaf']", "the levels are spine, rack"),
+    ],
+)
+def test_a_policy_names_levels_that_are_there(terms: str, wanted: str) -> None:
+    levels = "topology: {levels: [{name: spine, label: e.com/s}, {name: rack, label: e.com/r}]}\n"
+    text = f"{HEAD}{levels}policies: {{own: {{first: {terms}}}}}\n"
+    if not wanted:
+        assert parse_config(text, name="c.yaml").policies["own"].first[0] == "domains_rack"
+        return
+    ((where, field, _, told),) = faults(text)
+    assert (where, field) == ("c.yaml:4", "policies.own.first")
+    assert wanted in told
