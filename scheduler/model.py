@@ -23,8 +23,8 @@ CONDITION, PLACED, RELEASED = PREFIX + "GangPlaced", "Placed", "Released"
 HOST_PORT = "hostport/"
 """Prefix under which a host port counts as a resource that every node has one of."""
 
-Scope = Literal["gang", "group", "pp", "tp"]
-SCOPES: tuple[Scope, ...] = ("gang", "group", "pp", "tp")
+Scope = Literal["gang", "group", "ep", "pp", "tp"]
+SCOPES: tuple[Scope, ...] = ("gang", "group", "ep", "pp", "tp")
 """Scopes of a constraint, from the whole gang down to one tensor-parallel group."""
 
 

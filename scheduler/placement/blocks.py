@@ -9,7 +9,7 @@ import numpy as np
 
 from scheduler.devices import gpus_of
 from scheduler.model import Gang, InvalidField, InvalidInput, Member, Parallelism, Scope
-from scheduler.placement.problem import Int32, PlacementProblem, only, slots
+from scheduler.placement.problem import Int32, PlacementProblem, dense, only, slots
 from scheduler.placement.tree import tree_form
 
 NVLINK, LEAF = "nvlink", "leaf"
@@ -23,13 +23,17 @@ def blocks_of(gang: Gang) -> tuple[list[tuple[Scope, Int32]], Int32, Int32]:
     groups = _groups(gang, pods)
     if groups is not None:
         blocks.append(("group", groups))
-    pipeline, tensor, stage, replica = (np.full(pods, -1, dtype=np.int32) for _ in range(4))
+    expert, pipeline, tensor, stage, replica = (np.full(pods, -1, dtype=np.int32) for _ in range(5))
     for everybody, sizes in _roles(gang):
         own = [
             at for at in everybody if gpus_of(gang.members[at].shape)
         ]  # a router or a launcher has no rank
         per_pod = {gpus_of(gang.members[at].shape) for at in own}
-        if not sizes.tensor or len(per_pod) != 1 or (gpus := per_pod.pop()) == 0:
+        if len(per_pod) != 1 or (gpus := per_pod.pop()) == 0:
+            continue
+        if sizes.expert:
+            expert[own] = expert.max(initial=-1) + 1 + expert_groups(len(own), sizes, gpus)
+        if not sizes.tensor:
             continue
         per_tp = max(sizes.tensor // gpus, 1)
         per_pipeline = max(sizes.tensor * (sizes.pipeline or 1) // gpus, 1)
@@ -38,9 +42,27 @@ def blocks_of(gang: Gang) -> tuple[list[tuple[Scope, Int32]], Int32, Int32]:
         if (sizes.pipeline or 1) > 1:
             pipeline[own] = pipeline.max(initial=-1) + 1 + rank // per_pipeline
             stage[own], replica[own] = rank % per_pipeline // per_tp, pipeline[own]
-    blocks += [("pp", pipeline)] if (pipeline >= 0).any() else []
-    blocks += [("tp", tensor)] if (tensor >= 0).any() else []
-    return blocks, stage, replica
+    found: list[tuple[Scope, Int32]] = [("pp", pipeline), ("tp", tensor)]
+    if any(wish.scope == "ep" for wish in gang.constraints):  # outside pipelines, or inside tensor groups
+        wide = any((sizes.expert or 0) > (sizes.tensor or 0) for _, sizes in _roles(gang))
+        found.insert(0 if wide else 2, ("ep", expert))
+    return [*blocks, *(one for one in found if (one[1] >= 0).any())], stage, replica
+
+
+def expert_groups(pods: int, sizes: Parallelism, gpus: int) -> Int32:
+    """int32[pods]: the expert-parallel group of every pod, by rank, of `gpus` each.
+
+    A group is `expert` ranks of one pipeline stage: part of a tensor-parallel group, or the same stage of
+    neighbouring replicas. A group smaller than a pod is the pod.
+    """
+    rank, expert, tensor = np.arange(pods, dtype=np.int32), sizes.expert or 1, sizes.tensor or 1
+    stages = sizes.pipeline or 1
+    if expert <= tensor or stages == 1:
+        return rank // max(expert // gpus, 1)
+    per_stage, per_pipeline = max(tensor // gpus, 1), max(tensor * stages // gpus, 1)
+    in_a_pod = max(gpus // (tensor * stages), 1)  # whole pipelines
+    replicas = rank // per_pipeline * in_a_pod // (expert // tensor)
+    return dense(replicas * per_pipeline + rank % per_pipeline // per_stage)
 
 
 def _roles(gang: Gang) -> list[tuple[list[int], Parallelism]]:

@@ -134,6 +134,7 @@ def _apart(at: int, rule: ApartRule) -> _Fact:
 _SUBJECT = {
     "gang": "the gang",
     "group": "every group",
+    "ep": "every expert-parallel group",
     "pp": "every pipeline",
     "tp": "every tensor-parallel group",
 }

@@ -75,7 +75,7 @@ def _setting(problem: PlacementProblem, form: TreeForm) -> _Setting | None:
     hops = [term for term in problem.terms if term.startswith("pipeline_hops_")]
     first = [term for term in problem.terms if term != "tp_crossings"][: len(hops)]
     wishes = any(rule.scope == "tp" and rule.preferred for rule in problem.rules)
-    outside = any(rule.required for rule in problem.rules if rule.scope in ("gang", "group"))
+    outside = any(rule.required for rule in problem.rules if rule.scope in ("gang", "group", "ep"))
     if not hops or hops != first or wishes or outside or "pp" not in form.blocks:
         return None
     per_stage, tied = form.blocks.get("tp", (1, len(form.levels)))

@@ -13,6 +13,7 @@ from scheduler.placement.tree import TreeForm, owners, tree_form
 SCOPE_WORDS = {
     "gang": "the gang",
     "group": "a group",
+    "ep": "an expert-parallel group",
     "pp": "a pipeline",
     "tp": "a tensor-parallel group",
 }

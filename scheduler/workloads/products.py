@@ -41,9 +41,18 @@ class _Ranks:
 def _checked(ranks: _Ranks, faults: list[InvalidField], notes: list[str]) -> Parallelism:
     """All three sizes where they can be known; a fault, or a note, where they do not multiply."""
     shape = _gpus(ranks)
-    if shape is None or not ranks.sizes.tensor:
+    if shape is None:
         return ranks.sizes
     each, total = shape
+    if (odd := _odd_experts(ranks, each, total)) is not None:
+        if dict(ranks.sizes.sources).get("ep", "").startswith(FROM_ANNOTATION):
+            faults.append(odd)
+        elif ranks.sizes.expert:
+            notes.append(f"{odd}. This size of the engine is not used")
+            sources = tuple(one for one in ranks.sizes.sources if one[0] != "ep")
+            ranks = replace(ranks, sizes=replace(ranks.sizes, expert=None, sources=sources))
+    if not ranks.sizes.tensor:
+        return ranks.sizes
     fault = _fault(ranks, each, total)
     if fault is None:
         return _completed(ranks.sizes, total)
@@ -79,6 +88,18 @@ def _fault(ranks: _Ranks, each: int, total: int) -> InvalidField | None:
     what = "group" if " group " in owner else "gang"
     wanted = f"sizes whose product is the {total} GPUs of the {what} ({ranks.pods} pods, {each} GPUs each)"
     return InvalidField(owner, _where(sizes), f"{_stated(sizes)} = {product}", wanted)
+
+
+def _odd_experts(ranks: _Ranks, each: int, total: int) -> InvalidField | None:
+    """An expert-parallel size that its ranks, those of one pipeline stage, cannot be divided into."""
+    sizes = ranks.sizes
+    expert, tensor, stages = sizes.expert or 1, sizes.tensor or 1, sizes.pipeline or 1
+    unlike = [size for size in (tensor, each) if expert % size and size % expert]
+    if total % stages or not (unlike or total // stages % expert):
+        return None
+    wanted = f"a divisor of the {total // stages} GPUs of a pipeline stage (tp x dp)"
+    wanted += f", and a divisor or a multiple of tp {tensor} and of the {each} GPUs of a pod"
+    return InvalidField(ranks.owner, dict(sizes.sources).get("ep", "ep"), str(expert), wanted)
 
 
 def _stated(sizes: Parallelism) -> str:

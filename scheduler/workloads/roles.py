@@ -15,7 +15,7 @@ from scheduler.workloads.parallelism import FIELDS
 
 Members = Sequence[tuple[Pod, Membership]]
 _GROUP = PREFIX + "group"
-_RANKED = ("tp", "pp")
+_RANKED = ("ep", "pp", "tp")
 
 
 def roles(members: Members) -> dict[str, list[tuple[Pod, Membership]]]:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.model import Parallelism
 from scheduler.placement.apart import ApartRule
+from scheduler.placement.blocks import expert_groups
 from scheduler.placement.objective import terms_of
 from scheduler.placement.problem import Cluster, PlacementProblem, ScopeRule, ShapeDemand, dense, frozen
 from topology.model import Partition
@@ -348,3 +350,36 @@ def random_apart(rng: np.random.Generator) -> PlacementProblem:
         lone = np.ones(parties, dtype=np.bool_) if rng.random() < 0.6 else rng.random(parties) < 0.5
         found.append(ApartRule("group", level, party, lone))
     return replace(case, apart=tuple(found))
+
+
+def random_experts(rng: np.random.Generator) -> PlacementProblem:
+    """Expert-parallel groups: parts of tensor-parallel groups, runs of replicas, or one stage of several
+    pipelines. Up to 6 nodes and 6 pods."""
+    size = int(rng.integers(3, 6))
+    leaf = np.sort(rng.integers(0, 3, size))
+    rack = leaf * 10 + np.sort(rng.integers(0, 2, size)) if rng.random() < 0.6 else rng.integers(0, 3, size)
+    free = np.where(rng.random(size) < 0.5, 4, rng.integers(0, 4, size))
+    nodes = cluster(free.tolist(), [4] * size, {"leaf": leaf.tolist(), "rack": rack.tolist()})
+    tensor, stages, experts, replicas = (
+        (1, 1, 2, 2),
+        (2, 1, 1, 2),
+        (1, 2, 2, 2),
+        (2, 1, 4, 2),
+        (4, 1, 2, 1),
+        (1, 1, 3, 1),
+        (1, 2, 3, 3),
+    )[int(rng.integers(0, 7))]
+    pods = tensor * stages * replicas
+    wishes = {scope: str(rng.choice(["leaf", "rack", "node"])) for scope in ("gang", "pp", "tp")}
+    required = {scope: level for scope, level in wishes.items() if rng.random() < 0.2}
+    preferred = {scope: level for scope, level in wishes.items() if level != "node" and rng.random() < 0.2}
+    case = problem(
+        nodes, pods=pods, gpus=int(rng.choice([1, 1, 2])), tp=tensor, stages=stages if stages > 1 else 0,
+        required={k: v for k, v in required.items() if k != "pp" or stages > 1},
+        preferred={k: v for k, v in preferred.items() if k != "pp" or stages > 1},
+    )  # fmt: skip
+    own = expert_groups(pods, Parallelism(tensor=tensor, pipeline=stages, expert=experts), 1)
+    level = str(rng.choice(["leaf", "rack"]))
+    rule = ScopeRule("ep", "ep", own, *(((level,), ()) if rng.random() < 0.6 else ((), (level,))))
+    rules = (case.rules[0], rule, *case.rules[1:]) if experts > tensor else (*case.rules, rule)
+    return replace(case, rules=rules, terms=terms_of(("leaf", "rack"), rules, pipeline=stages > 1))

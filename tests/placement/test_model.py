@@ -89,7 +89,7 @@ def test_parties_that_keep_apart_are_the_brute_force_optimum() -> None:
 
 
 def _as_brute_force(problem: PlacementProblem, seed: int) -> bool:
-    return _right(problem, oracle.best(problem), place(problem), seed)
+    return right(problem, oracle.best(problem), place(problem), seed)
 
 
 def test_the_model_agrees_where_a_tree_would_do() -> None:
@@ -100,10 +100,10 @@ def test_the_model_agrees_where_a_tree_would_do() -> None:
 def _agrees(problem: PlacementProblem, seed: int) -> bool:
     """Compare the oracle with the model, and with `place`, which narrows it; True when there is an answer."""
     truth, one = oracle.best(problem), solve_model(problem, Limits())
-    return _right(problem, truth, one, seed) and _right(problem, truth, place(problem), seed)
+    return right(problem, truth, one, seed) and right(problem, truth, place(problem), seed)
 
 
-def _right(
+def right(
     problem: PlacementProblem, truth: tuple[int, ...] | None, answer: Assignment | Rejection, seed: int
 ) -> bool:
     if isinstance(answer, Rejection):
