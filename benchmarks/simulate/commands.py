@@ -76,7 +76,7 @@ def _simulate(given: argparse.Namespace) -> int:
     journal = given.journal or (Path(f"{given.out}.journal") if given.out else None)
     if given.resume and journal is None:
         raise invalid("--resume", "journal", "", "--journal FILE or --out FILE, beside which it is kept")
-    simulation = prepare(options, journal=journal, resume=given.resume)
+    simulation = prepare(options, journal=journal, resume=given.resume, folder=_folder(given.out))
     try:
         with _progress() as tell:
             simulation.run(tell)
@@ -87,10 +87,15 @@ def _simulate(given: argparse.Namespace) -> int:
     return _hand_over(simulation, given, journal)
 
 
+def _folder(out: Path | None) -> Path | None:
+    """Rows wait where they will be written; elsewhere when there is no such folder, which writing tells."""
+    return out.parent if out is not None and out.parent.is_dir() and os.access(out.parent, os.W_OK) else None
+
+
 def _hand_over(simulation: Simulation, given: argparse.Namespace, journal: Path | None) -> int:
     found = simulation.document(times=not given.no_times)
     if given.out:
-        write(given.out, document.text_of(found))
+        write(given.out, document.parts(found))
         if journal is not None:
             journal.unlink(missing_ok=True)
     _show([found], given)

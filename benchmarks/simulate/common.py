@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from benchmarks.simulate.run import Options
+from benchmarks.simulate.traces.job import invalid
 from benchmarks.simulate.traces.reading import FORMATS
 
 
@@ -27,6 +28,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--preferred", action="append", default=[], metavar="SCOPE=LEVEL", help="of every gang; repeatable")
     add("--tensor-parallel", dest="tensor", type=int, default=1, help="of gangs that it divides (default 1)")
     add("--pipeline-parallel", dest="pipeline", type=int, default=1, help="stages, the same way (default 1)")
+    add("--prefill", type=float, default=0.0, help="share of a gang's pods that do prefill, the first ranks")
+    add("--warmup-s", type=float, default=0.0, help="jobs that come before and time before are in no figure")
+    add("--quota", dest="quotas", action="append", default=[], metavar="TENANT=GPUS", help="repeatable")
     add("--failures", help="CSV of node failures: time_s,node,event (down or up)")
     add("--mtbf-h", type=float, help="mean hours between failures of a node")
     add("--mttr-h", type=float, default=4.0, help="mean hours to repair (default 4)")
@@ -41,4 +45,16 @@ def options_of(given: argparse.Namespace, **several: Any) -> Options:
     names = [name for name in Options.__dataclass_fields__ if name not in several]
     fields: dict[str, Any] = {name: getattr(given, name) for name in names}
     fields |= {name: tuple(fields[name]) for name in ("required", "preferred")}
+    fields["quotas"] = tuple(_quota(text) for text in fields["quotas"])
     return Options(**fields, **several)
+
+
+def _quota(text: str) -> tuple[str, float]:
+    tenant, _, amount = text.rpartition("=")
+    try:
+        gpus = float(amount)
+    except ValueError:
+        gpus = 0.0
+    if not 0 < gpus < float("inf"):
+        raise invalid("--quota", "quota", text, "TENANT=GPUS with more than 0 GPUs, such as team-a=64")
+    return tenant, gpus

@@ -31,6 +31,7 @@ FIGURES: Mapping[str, str] = {
     "step_ratio": "communication.step_ratio.mean",
     "proof_share": "proof_share",
     "lost_gpu_h": "failures.lost_gpu_h",
+    "priority_inversions": "priority_inversions",
 }
 """Short names of figures, and where they stand in the summary. A dotted path is a name too."""
 
@@ -83,8 +84,9 @@ def compared(a: Document, b: Document, limits: Sequence[Limit]) -> dict[str, Any
     """
     ours, theirs = _jobs(a), _jobs(b)
     both = [name for name in ours if name in theirs]
-    started = [name for name in both if _start(ours[name]) is not None and _start(theirs[name]) is not None]
-    shift = {name: (_start(theirs[name]) or 0.0) - (_start(ours[name]) or 0.0) for name in started}
+    begun = {name: (ours[name][0] is not None, theirs[name][0] is not None) for name in both}
+    started = [name for name in both if begun[name] == (True, True)]
+    shift = {name: (theirs[name][0] or 0.0) - (ours[name][0] or 0.0) for name in started}
     return {
         "schema": "lockstep.comparison/v1",
         "a": a["options"],
@@ -92,9 +94,9 @@ def compared(a: Document, b: Document, limits: Sequence[Limit]) -> dict[str, Any
         "figures": {name: [figure(a, name), figure(b, name)] for name in FIGURES},
         "only_in_a": [name for name in ours if name not in theirs],
         "only_in_b": [name for name in theirs if name not in ours],
-        "moved": [name for name in started if ours[name]["nodes"] != theirs[name]["nodes"]],
-        "gained": [n for n in both if _start(ours[n]) is None and _start(theirs[n]) is not None],
-        "lost": [n for n in both if _start(ours[n]) is not None and _start(theirs[n]) is None],
+        "moved": [name for name in started if ours[name][1] != theirs[name][1]],
+        "gained": [name for name in both if begun[name] == (False, True)],
+        "lost": [name for name in both if begun[name] == (True, False)],
         "sooner": _largest({name: -value for name, value in shift.items()}),
         "later": _largest(shift),
         "broken": [limit.text for limit in limits if limit.broken(a, b)],
@@ -123,14 +125,14 @@ def _named(options: Mapping[str, Any]) -> str:
     return f"{options['policy']}, {options['queue']}, load {options['load']:g}, seed {options['seed']}"
 
 
-def _jobs(document: Document) -> dict[str, dict[str, Any]]:
+Place = tuple[float | None, str]
+"""When a job started, and where."""
+
+
+def _jobs(document: Document) -> dict[str, Place]:
     columns = document["job_columns"]
-    return {row[0]: dict(zip(columns, row, strict=True)) for row in document["job_rows"]}
-
-
-def _start(job: Mapping[str, Any]) -> float | None:
-    start_s: float | None = job["start_s"]
-    return start_s
+    name, start, nodes = (columns.index(column) for column in ("id", "start_s", "nodes"))
+    return {row[name]: (row[start], row[nodes]) for row in document["job_rows"]}
 
 
 def _largest(shift: Mapping[str, float]) -> list[list[Any]]:

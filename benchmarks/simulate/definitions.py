@@ -51,6 +51,19 @@ DEFINITIONS: Mapping[str, str] = {
     "communication.arnold": "alpha x largest spread (spines touched) of a data-parallel group + (1 - alpha) "
     "x that of a pipeline, mean over gangs with a pipeline",
     "failures.ettr_mean": "run time / time from the first start to the end, mean over finished jobs",
+    "failures.waste": "per size t of tensor parallelism, in GPUs: healthy GPUs left over when every high-"
+    "bandwidth domain (NVLink domain, else machine) is cut into groups of t, over all GPUs, mean over time",
+    "tenants.jain": "Jain's index (sum r)^2 / (n sum r^2) of r = GPU time received / entitled over n "
+    "tenants. Entitled: at every time the max-min fair share of the usable GPUs, by the weights of "
+    "--quota (1 where none is given), of what a tenant has running and waiting then",
+    "tenants.most_under_served": "1 - the smallest of these r",
+    "priority_inversions": "starts while a job of higher priority waits",
+    "sharing": "sharing anomaly (HiveD) per tenant: mean wait in the shared cluster minus mean wait of the "
+    "same jobs in a private cluster of its quota, replayed by the same simulator; `too_large`: jobs that "
+    "the private cluster could never hold, in neither mean",
+    "communication.kv_local": "share of KV bytes that stays inside a domain of the level: the first pods of "
+    "a gang (--prefill) send equal parts to every other pod; mean over gangs, weighted by pods that send",
+    "jobs.before_warmup_ended": "jobs that came before --warmup-s; they and that time are in no figure",
     "failures.lost_gpu_h": "GPU hours since the last checkpoint that failures undid",
     "proof_share": "decisions with an assignment that is proven optimal / all of them",
     "measured.decision_ms": "wall time of one decision of this run, milliseconds",

@@ -3,72 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.simulate.outcome import Outcome
-from benchmarks.simulate.stats import rounded
+from benchmarks.simulate.rows import FileRows, Rows
 from benchmarks.simulate.traces.job import invalid
 
 SCHEMA = "lockstep.simulation/v1"
-JOB_COLUMNS = (
-    "id",
-    "submit_s",
-    "start_s",
-    "end_s",
-    "pods",
-    "gpus",
-    "tenant",
-    "restarts",
-    "spans",
-    "least",
-    "proof",
-    "nodes",
-    "placed_s",
-    "step_ms",
-    "step_ms_least",
-    "step_ms_most",
-    "step_ratio",
-)
+_ROWS = '"job_rows": ['
 
 
-def job_row(one: Outcome) -> list[Any]:
-    """One job as a row of `JOB_COLUMNS`."""
-    start_s = None if one.start_s is None else rounded(one.start_s)
-    end_s = None if one.end_s is None else rounded(one.end_s)
-    size = [one.pods, one.gpus, one.tenant, one.restarts]
-    placed_s = None if one.placed_s is None else rounded(one.placed_s)
-    where = [one.spans, one.least, one.proof, one.nodes, placed_s]
-    return [one.id, rounded(one.submit_s), start_s, end_s, *size, *where, *_price(one)]
-
-
-def _price(one: Outcome) -> list[float | None]:
-    """Step time of a gang of several pods in milliseconds, its range, and its ratio to that alone."""
-    if one.talk is None:
-        return [None] * 4
-    return [*(rounded(us / 1e3) for us in one.talk.price.time.numbers), rounded(one.talk.ratio)]
+def parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """The document as JSON, piece by piece: one line per entry of the first two levels, and one per job."""
+    before = "{"
+    for key, value in document.items():
+        yield f"{before}{json.dumps(key)}: "
+        before = ",\n"
+        if isinstance(value, Rows | FileRows):
+            yield from _lines(value.lines())
+        elif isinstance(value, dict) and value:
+            inner = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in value.items())
+            yield f"{{\n{inner}\n}}"
+        else:
+            yield json.dumps(value)
+    yield "}\n"
 
 
 def text_of(document: Mapping[str, Any]) -> str:
-    """The document as JSON: one line per entry of the first two levels, and one per job."""
-    lines = []
-    for key, value in document.items():
-        if key == "job_rows":
-            rows = ",\n".join(f"  {json.dumps(row, separators=(',', ':'))}" for row in value)
-            lines.append(f'"job_rows": [\n{rows}\n]' if value else '"job_rows": []')
-        elif isinstance(value, dict) and value:
-            inner = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in value.items())
-            lines.append(f"{json.dumps(key)}: {{\n{inner}\n}}")
-        else:
-            lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
-    return "{" + ",\n".join(lines) + "}\n"
+    """The document as one text."""
+    return "".join(parts(document))
+
+
+def _lines(rows: Iterator[str]) -> Iterator[str]:
+    first = next(rows, None)
+    if first is None:
+        yield "[]"
+        return
+    yield f"[\n  {first}"
+    for row in rows:
+        yield f",\n  {row}"
+    yield "\n]"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A document as it was written; raises InvalidInput for a file that is none."""
+    """A document as it was written, the rows of its jobs left in the file; raises InvalidInput for a file
+    that is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        text, rows = _apart(path)
+        found = json.loads(text)
     except OSError as error:
         raise invalid(str(path), "file", path, f"a file that can be read ({error.strerror})") from error
     except ValueError as error:
@@ -76,7 +59,23 @@ def read(path: Path) -> dict[str, Any]:
     schema = found.get("schema") if isinstance(found, dict) else type(found).__name__
     if schema != SCHEMA:
         raise invalid(str(path), "schema", schema, SCHEMA)
-    return dict(found)
+    return {**found, "job_rows": rows} if rows is not None else dict(found)
+
+
+def _apart(path: Path) -> tuple[str, FileRows | None]:
+    """The text without the rows of jobs, and these, where they stand on lines of their own."""
+    kept: list[str] = []
+    rows = None
+    with path.open("rb") as file:
+        while line := file.readline():
+            kept.append(line.decode())
+            if kept[-1].rstrip("\n") == _ROWS and rows is None:
+                start, count = file.tell(), 0
+                while (line := file.readline()).startswith(b"  ["):
+                    count += 1
+                rows = FileRows(path, start=start, count=count)
+                kept.append(line.decode())
+    return "".join(kept), rows
 
 
 def table(document: Mapping[str, Any]) -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from benchmarks.simulate.communication import Talk
-from scheduler.placement.problem import Int32
+from benchmarks.simulate.seats import Seat
+from benchmarks.simulate.stats import rounded
 
 CLASSES = (("0", 0), ("1", 1), ("2-8", 8), ("9-64", 64), ("65-256", 256), (">256", 1 << 62))
 """Size classes by GPUs: name and the most GPUs in it."""
@@ -15,12 +14,12 @@ CLASSES = (("0", 0), ("1", 1), ("2-8", 8), ("9-64", 64), ("65-256", 256), (">256
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one job; times in seconds of the simulation, None while they are not known.
-
-    `spans`: per level the domains it touches; `least`: the fewest it could. `crossings`: pairs of
-    neighbouring ranks in different leaves. All of the last start, which was at `placed_s`.
+    """What became of one job, the `number`-th to come; times in seconds of the simulation, None while they
+    are not known. `least`: per level the fewest domains that could hold it. `seat`: where it sat
+    after its last start, which was at `placed_s`.
     """
 
+    number: int
     id: str
     submit_s: float
     run_s: float
@@ -32,44 +31,65 @@ class Outcome:
     restarts: int = 0
     lost_s: float = 0.0
     proof: str = ""
-    spans: tuple[int, ...] = ()
     least: tuple[int, ...] = ()
-    crossings: int | None = None
-    nodes: str = ""
     priority: int = 0
     placed_s: float | None = None
-    talk: Talk | None = None
-
-    @property
-    def wait_s(self) -> float | None:
-        return None if self.start_s is None else self.start_s - self.submit_s
+    seat: Seat | None = None
 
 
-def ranges(nodes: Int32) -> str:
-    """The nodes of a gang in one word: `3-6,9x4` is four nodes with a pod each, and four pods on node 9."""
-    at, counts = np.unique(nodes, return_counts=True)
-    parts: list[tuple[int, int, int]] = []
-    for node, count in zip(at.tolist(), counts.tolist(), strict=True):
-        if parts and parts[-1][1] == node - 1 and parts[-1][2] == count:
-            parts[-1] = (parts[-1][0], node, count)
-        else:
-            parts.append((node, node, count))
-    return ",".join(
-        (f"{low}" if low == high else f"{low}-{high}") + (f"x{count}" if count > 1 else "")
-        for low, high, count in parts
-    )
+JOB_COLUMNS = (
+    "id",
+    "submit_s",
+    "start_s",
+    "end_s",
+    "pods",
+    "gpus",
+    "tenant",
+    "restarts",
+    "spans",
+    "least",
+    "proof",
+    "nodes",
+    "placed_s",
+    "step_ms",
+    "step_ms_least",
+    "step_ms_most",
+    "step_ratio",
+)
+
+
+def job_row(one: Outcome) -> list[Any]:
+    """One job as a row of `JOB_COLUMNS`."""
+    seat = one.seat
+    return [
+        one.id,
+        _time(one.submit_s),
+        _time(one.start_s),
+        _time(one.end_s),
+        one.pods,
+        one.gpus,
+        one.tenant,
+        one.restarts,
+        () if seat is None else seat.spans,
+        one.least,
+        one.proof,
+        "" if seat is None else seat.nodes,
+        _time(one.placed_s),
+        *_price(seat),
+    ]
+
+
+def _time(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
+
+
+def _price(seat: Seat | None) -> list[float | None]:
+    """Step time of a gang of several pods in milliseconds, its range, and its ratio to that alone."""
+    if seat is None or seat.talk is None:
+        return [None] * 4
+    return [*(rounded(us / 1e3) for us in seat.talk.price.time.numbers), rounded(seat.talk.ratio)]
 
 
 def class_of(gpus: int) -> str:
     """The size class of a job by its GPUs."""
     return next(name for name, most in CLASSES if gpus <= most)
-
-
-def nodes_of(word: str) -> dict[int, int]:
-    """Pods per node, from what `ranges` wrote."""
-    found: dict[int, int] = {}
-    for part in word.split(",") if word else ():
-        where, _, count = part.partition("x")
-        low, _, high = where.partition("-")
-        found |= dict.fromkeys(range(int(low), int(high or low) + 1), int(count or 1))
-    return found

@@ -29,13 +29,14 @@ Refuse = Callable[[Job, InvalidInput], None]
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A job on its way: `left_s` of its run time to go, `started_s` its first start, `since_s` its
-    present one, `restarts` after failures, `lost_s` of run time that failures undid."""
+    """A job on its way, the `number`-th to come: `left_s` of its run time to go, `started_s` its first
+    start, `since_s` its present one, `restarts` after failures, `lost_s` of run time that failures undid."""
 
     job: Job
     order: tuple[float, ...]
     left_s: float
     key: Key
+    number: int
     started_s: float | None = None
     since_s: float = 0.0
     restarts: int = 0
@@ -88,6 +89,7 @@ class Replay:
     _ends: list[tuple[float, int, Task]] = field(default_factory=list)
     _by_id: dict[str, Task] = field(default_factory=dict)
     _count: int = 0
+    _come: int = 0
     _refused: set[Key] = field(default_factory=set)
     _refused_long: set[Key] = field(default_factory=set)
     _reservation: Reservation | None = None
@@ -132,7 +134,8 @@ class Replay:
             return
         self._count += 1
         first = -job.priority if self.rules.discipline == "priority" else 0
-        task = Task(job, (first, job.submit_s, self._count), job.duration_s, key_of(job))
+        task = Task(job, (first, job.submit_s, self._count), job.duration_s, key_of(job), self._come)
+        self._come += 1
         self.observer.submitted(task)
         self._enqueue(task)
 

@@ -5,8 +5,10 @@ Each answers a node per pod, or None when it finds no room. None of them backtra
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -41,6 +43,25 @@ def emptiest_first(problem: PlacementProblem) -> Int32 | None:
         nodes[pod] = at
         room[at] -= 1
         free[at] -= asked
+    return _judged(problem, nodes)
+
+
+def at_random(problem: PlacementProblem, *, seed: int) -> Int32 | None:
+    """Every pod on any node that has room for it then. The draw hangs on the seed, the gang's size and what
+    is free, so the same question has the same answer."""
+    state = blake2b(problem.cluster.free.tobytes(), digest_size=8).hexdigest()
+    draw = random.Random(f"random-{seed}-{problem.pods}-{state}")
+    room = slots(problem, 0)
+    open_nodes = np.flatnonzero(room).tolist()
+    nodes = np.empty(problem.pods, dtype=np.int32)
+    for pod in range(problem.pods):
+        if not open_nodes:
+            return None
+        at = draw.randrange(len(open_nodes))
+        nodes[pod] = open_nodes[at]
+        room[nodes[pod]] -= 1
+        if not room[nodes[pod]]:
+            open_nodes.pop(at)
     return _judged(problem, nodes)
 
 

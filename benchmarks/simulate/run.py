@@ -14,9 +14,11 @@ from typing import Any
 from benchmarks.simulate import events
 from benchmarks.simulate.clusters import ClusterSource, cluster
 from benchmarks.simulate.definitions import DEFINITIONS
-from benchmarks.simulate.document import JOB_COLUMNS, SCHEMA, job_row
+from benchmarks.simulate.document import SCHEMA
 from benchmarks.simulate.journal import Journal
-from benchmarks.simulate.metrics import Meter, summary
+from benchmarks.simulate.meter import Meter, Scale
+from benchmarks.simulate.metrics import summary
+from benchmarks.simulate.outcome import JOB_COLUMNS
 from benchmarks.simulate.policies import Answer, Decide, decider, objective_of, remembered
 from benchmarks.simulate.pricing import Sizes
 from benchmarks.simulate.replay import Replay, Rules
@@ -56,6 +58,9 @@ class Options:
     checkpoint_s: float = 0.0
     tensor: int = 1
     pipeline: int = 1
+    prefill: float = 0.0
+    warmup_s: float = 0.0
+    quotas: tuple[tuple[str, float], ...] = ()
     skip_bad: bool = False
     check: bool = False
 
@@ -79,13 +84,13 @@ class Simulation:
         started = time.perf_counter()
         try:
             self.replay.run(self._told(progress), _events(self.options, self.site))
+            self.meter.close(self.replay)
         finally:
             self.journal.close()
             self.wall_s = time.perf_counter() - started
 
     def document(self, *, times: bool = True) -> dict[str, Any]:
         """`lockstep.simulation/v1`; without `times` the same bytes for the same options."""
-        outcomes = list(self.meter.outcomes.values())
         found: dict[str, Any] = {
             "schema": SCHEMA,
             "digest": self.digest,
@@ -100,12 +105,12 @@ class Simulation:
             "summary": summary(self.meter),
             "definitions": dict(DEFINITIONS),
             "timeline": timeline(self.meter.samples),
-            "excluded": [[one.where, one.why] for one in self.trace.excluded],
+            "excluded": self.trace.excluded,
             "job_columns": list(JOB_COLUMNS),
-            "job_rows": [job_row(one) for one in outcomes],
+            "job_rows": self.meter.rows,
         }
         if times:
-            found["measured"] = self._measured(len(outcomes))
+            found["measured"] = self._measured(len(self.meter.rows))
         return found
 
     def _measured(self, jobs: int) -> dict[str, Any]:
@@ -124,8 +129,11 @@ class Simulation:
             yield job
 
 
-def prepare(options: Options, *, journal: Path | None = None, resume: bool = False) -> Simulation:
-    """Read what the options name; raises InvalidInput for anything wrong with it."""
+def prepare(
+    options: Options, *, journal: Path | None = None, resume: bool = False, folder: Path | None = None
+) -> Simulation:
+    """Read what the options name; raises InvalidInput for anything wrong with it. `folder`: where rows
+    wait on the disk until the document is written."""
     _check(options)
     source = cluster(options.cluster, preload=options.preload, seed=options.seed)
     wishes = Wishes(
@@ -133,12 +141,13 @@ def prepare(options: Options, *, journal: Path | None = None, resume: bool = Fal
         objective_of(options.policy),
         Sizes(options.tensor, options.pipeline),
     )
-    decide = remembered(decider(options.policy, limits=Limits()))
+    decide = remembered(decider(options.policy, limits=Limits(), seed=options.seed))
     site = Site(source, wishes)
     trace = Trace(Path(options.trace), options.format, skip_bad=options.skip_bad)
     digest = _digest(options, source)
     keeper = Journal(_checked(decide) if options.check else decide, journal, digest=digest, resume=resume)
-    meter = Meter(site, options.load)
+    scale = Scale(options.load, options.warmup_s, options.quotas)
+    meter = Meter(site, scale, prefill=options.prefill, folder=folder)
     rules = Rules(
         options.queue,
         options.depth,
@@ -159,6 +168,10 @@ def _check(options: Options) -> None:
     for name, size in (("--tensor-parallel", options.tensor), ("--pipeline-parallel", options.pipeline)):
         if size < 1:
             raise invalid(name, "size", size, "at least 1")
+    if not 0 <= options.prefill < 1:
+        raise invalid("--prefill", "share", options.prefill, "at least 0 and below 1")
+    if not options.warmup_s >= 0:
+        raise invalid("--warmup-s", "value", options.warmup_s, "at least 0")
     if options.mtbf_h is not None and not options.mtbf_h > 0:
         raise invalid("--mtbf-h", "value", options.mtbf_h, "more than 0")
 

@@ -56,6 +56,11 @@ class Samples:
             if deep > 0:
                 self.deep += [look(self.site, self.mix)] * deep
 
+    def counted(self, since_s: float) -> tuple[list[Sample], list[Deep]]:
+        """Samples at and after a time."""
+        first = int(-(-since_s // self.every_s))
+        return self.taken[first:], self.deep[-(-first // DEEP_EVERY) :]
+
     def _sample(self, queued: int) -> Sample:
         free, total = self.site.gpu_rows()
         free = np.maximum(free, 0)

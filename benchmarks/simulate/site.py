@@ -23,6 +23,8 @@ from scheduler.world import World
 
 Key = tuple[int, int, int, int, tuple[str, ...]]
 _FOREVER_S = float("inf")
+_MOST_KINDS = 4096
+"""Kinds of gangs whose problems are kept; past that they are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Site:
     """A world with the gangs that run in it, each as one hold of the ledger.
 
     `levels`: the fabric's levels, coarse to fine, without the node; `domain_of`: per level the
-    domain of every node. Both as at the start: a node that fails keeps its place.
+    domain of every node. Both as at the start: a node that fails keeps its place. `changes`: how
+    often a node has failed or come back.
     """
 
     def __init__(self, source: ClusterSource, wishes: Wishes) -> None:
@@ -66,6 +69,7 @@ class Site:
         )
         self._gpu_row = self._ledger.resources.index(GPU) if GPU in self._ledger.resources else -1
         self.busy_gpus = 0
+        self.changes = 0
         self._recount()
 
     @property
@@ -84,6 +88,8 @@ class Site:
         if known is None:
             known = formulate(_gang(job, self._wishes), self.world.view())
             if known.cluster.resources == self._ledger.resources:
+                if len(self._problems) >= _MOST_KINDS:
+                    self._problems.clear()
                 self._problems[key_of(job)] = known
             elif free is None:
                 return known
@@ -141,6 +147,7 @@ class Site:
         node = self._ledger.nodes[NodeName(name)]
         self.world.upsert_nodes([replace(node, ready=ready)])
         self._problems.clear()
+        self.changes += 1
         self._recount()
 
     def free(self) -> Int64:
@@ -155,6 +162,11 @@ class Site:
         usable = self._ledger.usable
         free = self._ledger.free()[self._gpu_row]
         return np.where(usable, free, 0), np.where(usable, self._ledger.total[self._gpu_row], 0)
+
+    def all_gpus(self) -> Int64:
+        """GPUs per node, also of those that are out."""
+        row: Int64 = self._ledger.total[self._gpu_row]
+        return row if self._gpu_row >= 0 else np.zeros(len(self.names), dtype=np.int64)
 
     def _shape(self, job: Job) -> PodShape:
         key = key_of(job)
@@ -171,6 +183,8 @@ class Site:
         key = key_of(job)
         found = self._least.get(key)
         if found is None:
+            if len(self._least) >= _MOST_KINDS:
+                self._least.clear()
             found = self._least[key] = self._fewest(job)
         return found
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 
-def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Mean, p50, p95, p99 and the most, interpolated; zeros for nothing."""
+def percentiles(values: Any) -> dict[str, float]:
+    """Mean, p50, p95, p99 and the most of a row or an array, interpolated; zeros for nothing."""
     names = ("mean", "p50", "p95", "p99", "max")
     if not len(values):
         return dict.fromkeys(names, 0.0)

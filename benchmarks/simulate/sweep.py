@@ -99,11 +99,11 @@ def name_of(options: Options) -> str:
 def simulated(options: Options, *, folder: Path, times: bool) -> bool:
     """Run one point into its file; False when it was there, of the same inputs."""
     path = folder / name_of(options)
-    simulation = prepare(options)
+    simulation = prepare(options, folder=folder)
     if _there(path, simulation.digest):
         return False
     simulation.run()
-    write(path, document.text_of(simulation.document(times=times)))
+    write(path, document.parts(simulation.document(times=times)))
     return True
 
 

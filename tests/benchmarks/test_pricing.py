@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from benchmarks.simulate.clusters import cluster
 from benchmarks.simulate.deep import SIZES, Mix, look
 from benchmarks.simulate.linkmodel import H100
-from benchmarks.simulate.outcome import nodes_of, ranges
 from benchmarks.simulate.pricing import ALONE, DP_BYTES, Sizes, arnold_score, fabric_of, groups, spread
 from benchmarks.simulate.run import Options, prepare
 from benchmarks.simulate.site import Site, Wishes
 from benchmarks.simulate.traces.job import Job
+from benchmarks.simulate.words import nodes_of, ranges
 
 DOMAINS = {
     "spine": np.repeat(np.arange(2, dtype=np.int32), 4),

@@ -165,7 +165,7 @@ def test_bad_rows_are_counted_and_listed_when_that_is_asked_for(tmp_path: Path) 
     text = PLAIN + "a,0,1,1,1\nb,0,-1,1,1\na,0,1,1,1\nc,1,1,1\nd,2,1,1,1\n"
     jobs, trace = read(tmp_path, "plain", text, skip_bad=True)
     assert [job.id for job in jobs] == ["a", "d"]
-    assert [one.where.rsplit(":", 1)[1] for one in trace.excluded] == ["3", "4", "5"]
+    assert [where.rsplit(":", 1)[1] for where, _ in trace.excluded] == ["3", "4", "5"]
     jobs, trace = read(tmp_path, "plain", PACKED[: len(PACKED) // 2], skip_bad=True)
     assert 0 < len(jobs) < 4000
     assert len(trace.excluded) == 1

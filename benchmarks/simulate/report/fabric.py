@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.simulate.clusters import ClusterSource
-from benchmarks.simulate.outcome import nodes_of
 from benchmarks.simulate.traces.job import GPU
+from benchmarks.simulate.words import nodes_of
 from scheduler.world import World
 from topology.draw import draw_svg
 from topology.picture import NodeUsage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from heapq import nsmallest
 from html import escape
 from typing import Any
 
@@ -40,10 +41,30 @@ def overview(runs: Sequence[Run]) -> str:
             -1,
         ),
         Row("step time / step time alone", lambda run: _at(run, "communication.step_ratio.mean"), number, -1),
+        *_tenant_rows(runs),
         Row("decisions proven optimal", lambda run: _at(run, "proof_share"), percent, 1),
         Row("decision, p99", lambda run: _measured(run, "p99"), lambda ms: f"{ms:.3g} ms", -1),
     ]
     return figures(runs, rows, caption="figures of every run")
+
+
+def _tenant_rows(runs: Sequence[Run]) -> list[Row]:
+    """Fairness, where there are tenants to be fair to, and inversions, where there are priorities."""
+    found = []
+    if all(run.summary.get("tenants") for run in runs):
+        found.append(Row("Jain's index over tenants", lambda run: _at(run, "tenants.jain"), number, 1))
+        found.append(
+            Row("most under-served tenant", lambda run: _at(run, "tenants.most_under_served"), percent, -1)
+        )
+    if any(run.summary.get("waiting_by_priority") for run in runs):
+        found.append(
+            Row("starts past a waiting job of higher priority", _inversions, number, -1),
+        )
+    return found
+
+
+def _inversions(run: Run) -> float:
+    return float(run.summary.get("priority_inversions", 0))
 
 
 def _wait(mark: str) -> Callable[[Run], float]:
@@ -135,9 +156,13 @@ def jobs(runs: Sequence[Run]) -> str:
     """The jobs that waited longest."""
     rows = []
     for run in runs:
-        started = [job for job in run.jobs() if job["start_s"] is not None]
-        started.sort(key=lambda job: (job["submit_s"] - job["start_s"], job["submit_s"]))
-        rows += [_job(run, job) for job in started[: _JOBS_SHOWN // len(runs)]]
+        started = (job for job in run.jobs() if job["start_s"] is not None)
+        longest = nsmallest(
+            max(_JOBS_SHOWN // len(runs), 1),
+            started,
+            key=lambda job: (job["submit_s"] - job["start_s"], job["submit_s"]),
+        )
+        rows += [_job(run, job) for job in longest]
     heads = [
         "job",
         "run",

@@ -108,10 +108,11 @@ def _provenance(runs: Sequence[Run]) -> str:
     return "<br>".join(lines)
 
 
-_FLAGS = {"tensor": "tensor-parallel", "pipeline": "pipeline-parallel"}
+_FLAGS = {"tensor": "tensor-parallel", "pipeline": "pipeline-parallel", "quotas": "quota"}
 _DEFAULTS: Mapping[str, object] = {
     **{"queue": "fifo", "depth": 100, "load": 1.0, "seed": 0, "preload": 0.0},
     **{"mttr_h": 4.0, "checkpoint_s": 0.0, "tensor": 1, "pipeline": 1},
+    **{"prefill": 0.0, "warmup_s": 0.0},
 }
 
 
@@ -123,7 +124,8 @@ def command(options: Mapping[str, Any]) -> str:
         if value is None or value is False or value == _DEFAULTS.get(name):
             continue
         for one in value if isinstance(value, list | tuple) else (value,):
-            words += [flag] if one is True else [flag, str(one)]
+            quota = f"{one[0]}={one[1]:g}" if name == "quotas" else str(one)
+            words += [flag] if one is True else [flag, quota]
     return shlex.join(words)
 
 

@@ -96,10 +96,9 @@ def _gang(axes: Axes, runs: Sequence[Run]) -> None:
 
 def _waits(axes: Axes, runs: Sequence[Run]) -> None:
     for run in runs:
-        jobs = run.jobs()
-        waits = sorted(one["start_s"] - one["submit_s"] for one in jobs if one["start_s"] is not None)
-        shares = [(at + 1) / len(jobs) for at in range(len(waits))]
-        axes.step([max(wait, 1.0) for wait in waits], shares, where="post", color=run.colour, label=run.name)
+        waited = run.waits()
+        waits, shares = [max(wait, 1.0) for wait, _ in waited], [share for _, share in waited]
+        axes.step(waits, shares, where="post", color=run.colour, label=run.name)
     axes.set(xscale="log", xlabel="wait", ylabel="jobs that waited at most so long", ylim=(0, 1))
     axes.xaxis.set_major_formatter(lambda value, _position: duration(value))
 

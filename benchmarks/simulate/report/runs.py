@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+import numpy as np
 
 from topology.colours import colour
 
 _NAMED = ("policy", "queue", "cluster", "trace", "load", "seed", "preload", "tensor", "pipeline")
 _HOUR_S, _DAY_S = 3600.0, 86400.0
+MOST_WAITS = 20_000
+"""Points of a distribution of waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,27 @@ class Run:
         every_s = timeline["deep_every_s"]
         return [(number * every_s, row[at]) for number, row in enumerate(timeline["slots"][level])]
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Every job by the names of its columns."""
-        return [
-            dict(zip(self.document["job_columns"], row, strict=True)) for row in self.document["job_rows"]
-        ]
+    def jobs(self) -> Iterator[dict[str, Any]]:
+        """Every job by the names of its columns, read as it is asked for."""
+        columns = self.document["job_columns"]
+        return (dict(zip(columns, row, strict=True)) for row in self.document["job_rows"])
+
+    def waits(self) -> list[tuple[float, float]]:
+        """(wait in seconds, share of the jobs that waited at most so long) of those that started; thinned
+        where they are many, the longest kept. Jobs before the warm-up's end are not in it."""
+        columns = list(self.document["job_columns"])
+        submit, start = columns.index("submit_s"), columns.index("start_s")
+        since_s = self.document["options"].get("warmup_s", 0.0)
+        waited, count = array("d"), 0
+        for row in self.document["job_rows"]:
+            if row[submit] >= since_s:
+                count += 1
+                if row[start] is not None:
+                    waited.append(row[start] - row[submit])
+        ordered = np.sort(np.array(waited))
+        size = len(ordered)
+        chosen = np.unique(np.linspace(0, size - 1, min(size, MOST_WAITS)).astype(np.int64))
+        return [(float(ordered[at]), (at + 1) / count) for at in chosen.tolist()]
 
 
 def runs_of(documents: Sequence[Mapping[str, Any]]) -> list[Run]:

@@ -99,10 +99,9 @@ def waits(runs: Sequence[Run]) -> str:
     """The distribution of waiting, and the table by size."""
     lines, most = [], 10.0
     for run in runs:
-        waited = sorted(job["start_s"] - job["submit_s"] for job in run.jobs() if job["start_s"] is not None)
-        count = len(run.document["job_rows"])
-        most = max(most, *waited[-1:], 10.0)
-        points = [(max(wait, 1.0), (at + 1) / count) for at, wait in enumerate(waited)]
+        waited = run.waits()
+        most = max(most, *(wait for wait, _ in waited[-1:]), 10.0)
+        points = [(max(wait, 1.0), share) for wait, share in waited]
         lines.append(Line(run.name, run.colour, points))
     x = Axis("wait (a second or less at the left edge)", duration, True, 1.0, most * 1.15, _WAITS)
     y = Axis("jobs that waited at most so long", lambda value: f"{value:.0%}", low=0.0, high=1.0)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.simulate.rows import Rows
 from benchmarks.simulate.traces import formats
 from benchmarks.simulate.traces.job import Job, invalid
 from benchmarks.simulate.traces.kubectl import kubectl_job, kubectl_rows
 from benchmarks.simulate.traces.sacct import SacctReader
+from benchmarks.simulate.traces.seen import Seen
 from scheduler.model import InvalidInput
 
 WINDOW = 10_000
@@ -50,23 +51,15 @@ FORMATS: dict[str, Callable[[], Format]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A row that is left out: where it stands, and what is wrong with it."""
-
-    where: str
-    why: str
-
-
 @dataclass(slots=True)
 class Trace:
-    """A trace file; `excluded` fills while it is read. With `skip_bad`, bad rows are left out
-    and listed, otherwise they raise InvalidInput."""
+    """A trace file; `excluded` fills while it is read: where each row stands that is left out, and what
+    is wrong with it. With `skip_bad`, bad rows are left out and listed, otherwise they raise InvalidInput."""
 
     path: Path
     format: str
     skip_bad: bool = False
-    excluded: list[Excluded] = field(default_factory=list)
+    excluded: Rows = field(default_factory=Rows)
 
     def jobs(self) -> Iterator[Job]:
         """Jobs by the time they were submitted, the first at 0, streamed: memory does not grow with
@@ -99,7 +92,7 @@ class Trace:
 
     def _rows(self) -> Iterator[Job]:
         source, read = FORMATS[self.format]()
-        seen: set[bytes] = set()
+        seen = Seen()
         rows: Iterator[Entry] = source(self.path)
         any_row = False
         while True:
@@ -128,15 +121,13 @@ class Trace:
         if not self.skip_bad:
             raise error
         first = error.faults[0]
-        self.excluded.append(Excluded(where or first.object, f"{first.field} is {first.value!r}"))
+        self.excluded.add([where or first.object, f"{first.field} is {first.value!r}"])
 
 
-def _check(job: Job, seen: set[bytes]) -> None:
+def _check(job: Job, seen: Seen) -> None:
     if not job.id:
         raise invalid(job.where, "id", "", "an id")
     if job.duration_s < 0:
         raise invalid(job.where, "duration", f"{job.duration_s:g} s", "an end that is not before the start")
-    key = blake2b(job.id.encode(), digest_size=8).digest()
-    if key in seen:
+    if not seen.add(job.id):
         raise invalid(job.where, "id", job.id, "an id that no other job has")
-    seen.add(key)
