@@ -54,7 +54,7 @@ DEFINITIONS: Mapping[str, str] = {
     "failures.waste": "per size t of tensor parallelism, in GPUs: healthy GPUs left over when every high-"
     "bandwidth domain (NVLink domain, else machine) is cut into groups of t, over all GPUs, mean over time",
     "tenants.jain": "Jain's index (sum r)^2 / (n sum r^2) of r = GPU time received / entitled over n "
-    "tenants. Entitled: at every time the max-min fair share of the usable GPUs, by the weights of "
+    "tenants. Entitled: at every sample the max-min fair share of the usable GPUs, by the weights of "
     "--quota (1 where none is given), of what a tenant has running and waiting then",
     "tenants.most_under_served": "1 - the smallest of these r",
     "priority_inversions": "starts while a job of higher priority waits",

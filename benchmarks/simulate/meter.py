@@ -36,10 +36,10 @@ class Meter:
         self.site, self.scale = site, scale
         self.rows = Rows(folder)
         self.columns = Columns(len(site.levels))
-        self.samples = Samples(site)
         self.seats = Seats(site, Listener(site, prefill=prefill))
         self.talks = Tally(site.levels)
         self.tenants = Tenants(dict(scale.quotas))
+        self.samples = Samples(site, self.tenants)
         self.waste = Waste(site)
         self.sums = Sums()
         self.now_s = 0.0
@@ -57,7 +57,6 @@ class Meter:
         passed_s = now_s - (self.now_s if self.now_s >= self.scale.warmup_s else self.scale.warmup_s)
         if passed_s > 0:
             self.sums.add(passed_s, self.site.busy_gpus, self.site.open_gpus, replay)
-            self.tenants.advance(passed_s, self.site.open_gpus)
             self.waste.advance(passed_s)
         if now_s > self.now_s:
             self.samples.until(now_s, queued=len(replay.queue))

@@ -33,7 +33,10 @@ def summary(meter: Meter) -> dict[str, Any]:
         "proof": dict(sorted(proofs.items())),
         "proof_share": share(proofs["optimal"], proofs.total()),
         "failures": _failures(meter, table),
-        "tenants": meter.tenants.summary(),
+        "tenants": meter.tenants.summary(
+            [one.held for one in meter.samples.counted(meter.scale.warmup_s)[0]],
+            every_s=meter.samples.every_s,
+        ),
         "priority_inversions": meter.sums.inversions,
     }
 

@@ -200,6 +200,9 @@ class Replay:
         key = task.key
         if key in refused or job.gpus > self.site.free_gpus:
             return False
+        if free is None and not self.site.has_room(job):
+            refused.add(key)
+            return False
         answer = self.ask(lambda: self.site.problem(job, free=free))
         if answer.nodes is None:
             refused.add(key)

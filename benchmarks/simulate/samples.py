@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.simulate.deep import Deep, Mix, look
 from benchmarks.simulate.site import Site
+from benchmarks.simulate.tenants import Held, Tenants
 from scheduler.placement.problem import Int32, Int64
 
 MOST = 1024
@@ -23,7 +24,7 @@ class Sample:
     """The cluster at one time. `gfr`: share of GPU nodes with both an allocated and a free GPU;
     `fragmented`: per level 1 - (free GPUs in wholly free domains / free GPUs); `largest`: per
     level the most pods of a whole node that one domain could take; `queued`:
-    jobs that wait."""
+    jobs that wait; `held`: what tenants have."""
 
     busy_gpus: int
     open_gpus: int
@@ -32,6 +33,7 @@ class Sample:
     fragmented: dict[str, float]
     largest: dict[str, int]
     queued: int
+    held: Held
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Samples:
     """Samples at 0, `every_s`, 2 `every_s`, ...; `deep` at every eighth of these times."""
 
     site: Site
+    tenants: Tenants
     mix: Mix = field(default_factory=Mix)
     every_s: float = 1.0
     taken: list[Sample] = field(default_factory=list)
@@ -79,6 +82,7 @@ class Samples:
                 level: int(np.bincount(of, weights=slots).max()) for level, of in self.site.domain_of.items()
             },
             queued=queued,
+            held=self.tenants.look(self.site.open_gpus),
         )
 
 

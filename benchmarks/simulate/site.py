@@ -6,6 +6,8 @@ from one decision to the next.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,6 +97,14 @@ class Site:
                 return known
         return _on(known, self._ledger.free() if free is None else free)
 
+    def has_room(self, job: Job) -> bool:
+        """Whether the free GPUs of all nodes, as they lie, are enough; no more than a first look."""
+        each = job.gpus_per_pod
+        if not each:
+            return True
+        room = sum(nodes * (free // each) for free, nodes in self._with_free.items() if free >= each)
+        return bool(room >= job.pods)
+
     def least(self, job: Job) -> tuple[int, ...]:
         """Per level the fewest domains that hold a gang with nothing else on the nodes but the background.
 
@@ -120,8 +130,9 @@ class Site:
 
     def take(self, job: Job, nodes: Int32) -> None:
         """The whole gang takes its room in one step."""
-        shape = self._shape(job)
-        pods = {str(rank): (NodeName(self.names[node]), shape) for rank, node in enumerate(nodes.tolist())}
+        shape, names, at = self._shape(job), self.names, nodes.tolist()
+        pods = {str(rank): (NodeName(names[node]), shape) for rank, node in enumerate(at)}
+        self._counted(at, -job.gpus_per_pod)
         self._ledger.hold(Hold(GangKey("", job.id), "", _FOREVER_S, pods))
         self._running[job.id] = (job, nodes)
         self.busy_gpus += job.gpus
@@ -129,7 +140,7 @@ class Site:
     def give_back(self, job: Job) -> None:
         """The gang has ended, or was ended."""
         self._ledger.release(GangKey("", job.id))
-        del self._running[job.id]
+        self._counted(self._running.pop(job.id)[1].tolist(), job.gpus_per_pod)
         self.busy_gpus -= job.gpus
 
     def running(self) -> dict[str, tuple[Job, Int32]]:
@@ -175,8 +186,19 @@ class Site:
             found = self._shapes[key] = job.shape()
         return found
 
+    def _counted(self, nodes: Sequence[int], gpus: int) -> None:
+        """So many more GPUs are free on each of these nodes."""
+        free, counts = self._free_on, self._with_free
+        for node in nodes:
+            before = free[node]
+            free[node] = before + gpus
+            counts[before] -= 1
+            counts[before + gpus] = counts.get(before + gpus, 0) + 1
+
     def _recount(self) -> None:
         free, _ = self.gpu_rows()
+        self._free_on = free.tolist()
+        self._with_free = dict(Counter(self._free_on))
         self._open_gpus = int(np.maximum(free, 0).sum()) + self.busy_gpus
 
     def _alone(self, job: Job) -> tuple[tuple[int, ...], Int32]:

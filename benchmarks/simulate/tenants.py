@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,57 +29,61 @@ def jain(ratios: Any) -> float:
     return float(ratios.sum()) ** 2 / total if total else 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """float64[tenants] at one time: GPUs that each has, and its fair share of them."""
+
+    received: Any
+    entitled: Any
+
+
 @dataclass(slots=True)
 class Tenants:
-    """GPUs that run and that are asked for, and the integrals of what is received and entitled.
+    """GPUs that each tenant has running and asks for (running or waiting).
 
-    `quotas`: weights; a tenant without one weighs 1 (where there are none at all: all the same).
+    `quotas`: weights; a tenant without one weighs 1.
     """
 
     quotas: dict[str, float] = field(default_factory=dict)
     _at: dict[str, int] = field(default_factory=dict)
-    _weight: Any = field(default_factory=lambda: np.zeros(0))
-    _running: Any = field(default_factory=lambda: np.zeros(0))
-    _asked: Any = field(default_factory=lambda: np.zeros(0))
-    _received: Any = field(default_factory=lambda: np.zeros(0))
-    _entitled: Any = field(default_factory=lambda: np.zeros(0))
-    _share: Any = None
-    _capacity: float = -1.0
+    _weight: list[float] = field(default_factory=list)
+    _running: list[int] = field(default_factory=list)
+    _asked: list[int] = field(default_factory=list)
 
     def asks(self, tenant: str, gpus: int) -> None:
         """A job has come (with a minus: it has ended for good)."""
-        at = self._place(tenant)
+        at = self._at.get(tenant)
+        if at is None:
+            at = self._at[tenant] = len(self._at)
+            self._weight.append(self.quotas.get(tenant, 1.0))
+            self._running.append(0)
+            self._asked.append(0)
         self._asked[at] += gpus
-        self._share = None
 
     def runs(self, tenant: str, gpus: int) -> None:
         """A job has started (with a minus: it has stopped)."""
-        at = self._place(tenant)
-        self._running[at] += gpus
+        self._running[self._at[tenant]] += gpus
 
-    def advance(self, passed_s: float, capacity: int) -> None:
-        """Time passes in which nothing changes."""
-        if len(self._at) < 2:
-            return
-        if self._share is None or capacity != self._capacity:
-            all_asked = float(self._asked.sum())
-            self._share = (
-                self._asked.copy() if all_asked <= capacity else fair(self._asked, self._weight, capacity)
-            )
-            self._capacity = capacity
-        self._received += self._running * passed_s
-        self._entitled += self._share * passed_s
+    def look(self, capacity: int) -> Held:
+        """How it stands now, with so many usable GPUs."""
+        asked, weight = np.array(self._asked, dtype=np.float64), np.array(self._weight)
+        return Held(np.array(self._running, dtype=np.float64), fair(asked, weight, capacity))
 
-    def summary(self) -> dict[str, Any]:
-        """Nothing with fewer than two tenants."""
+    def summary(self, samples: Sequence[Held], *, every_s: float) -> dict[str, Any]:
+        """What stood at samples at even distances, as GPU hours; nothing with fewer than two tenants."""
         if len(self._at) < 2:
             return {}
-        known = self._entitled > 0
-        ratios = np.where(known, self._received / np.where(known, self._entitled, 1), 0)[known]
+        received, entitled = np.zeros(len(self._at)), np.zeros(len(self._at))
+        for one in samples:
+            received[: len(one.received)] += one.received
+            entitled[: len(one.entitled)] += one.entitled
+        known = entitled > 0
+        ratios = received[known] / entitled[known]
+        hours = every_s / 3600
         each = {
             name: {
-                "received_gpu_h": rounded(self._received[at] / 3600),
-                "entitled_gpu_h": rounded(self._entitled[at] / 3600),
+                "received_gpu_h": rounded(received[at] * hours),
+                "entitled_gpu_h": rounded(entitled[at] * hours),
             }
             for name, at in sorted(self._at.items())
         }
@@ -88,14 +93,3 @@ class Tenants:
             "most_under_served": rounded(max(0.0, 1 - float(ratios.min(initial=1.0)))),
             "each": each,
         }
-
-    def _place(self, tenant: str) -> int:
-        found = self._at.get(tenant)
-        if found is None:
-            found = self._at[tenant] = len(self._at)
-            weight = self.quotas.get(tenant, 1.0)
-            self._weight = np.append(self._weight, weight)
-            for name in ("_running", "_asked", "_received", "_entitled"):
-                setattr(self, name, np.append(getattr(self, name), 0.0))
-            self._share = None
-        return found
