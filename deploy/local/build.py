@@ -89,14 +89,17 @@ KWOK = Program(
         ("sigs.k8s.io/kwok", "kustomize/stage/node/fast/node-initialize.yaml"),
     ),
 )
-TOOLS = Program("tools", "the parsers of Helm and Prometheus", "about 2 minutes")
+TOOLS = Program("tools", "the readers of Helm, kustomize, Prometheus and Grafana", "about 2 minutes")
+_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 SCHEMAS = Program(
     "schemas",
-    "the CRDs of Kubeflow v1.8.1 and Trainer v2.0.0",
+    "the CRDs of Kubeflow v1.8.1, Trainer v2.0.0 and Prometheus Operator v0.85.0",
     "some seconds",
     manifests=(
         ("github.com/kubeflow/training-operator", "manifests/base/crds/kubeflow.org_*.yaml"),
         ("github.com/kubeflow/trainer/v2", "manifests/base/crds/trainer.kubeflow.org_*.yaml"),
+        (_OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
+        (_OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"),
     ),
     linked=False,
 )

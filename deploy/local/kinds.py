@@ -9,8 +9,10 @@ from deploy.local.build import SCHEMAS, manifests_of
 
 
 def real_crds() -> list[Object]:
-    """The released CRDs of Kubeflow's training jobs and of Trainer v2, fetching them if no one has."""
-    files = [file for module, _ in SCHEMAS.manifests for file in manifests_of(SCHEMAS, module)]
+    """The released CRDs of Kubeflow's training jobs, Trainer v2, ServiceMonitor and PrometheusRule, fetching
+    them if no one has."""
+    modules = dict.fromkeys(module for module, _ in SCHEMAS.manifests)
+    files = [file for module in modules for file in manifests_of(SCHEMAS, module)]
     return load_documents([one for file in files for one in load_documents(file)])
 
 

@@ -1,4 +1,5 @@
-"""What those who read our files would say of them: Helm of the chart, Prometheus of rules and queries."""
+"""What those who read our files would say of them: Helm of the chart, kustomize of the base, Prometheus
+of rules and queries, Grafana's types of the dashboard."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _TIMEOUT_S = 120.0
 
 
 class Refused(ValueError):
-    """Helm or Prometheus does not take it; the message is theirs."""
+    """A reader does not take it; the message is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ def template(
 def check_rules(text: str) -> None:
     """`promtool check rules` on the text of a file. Raises Refused with every fault."""
     _tool(["rules"], text)
+
+
+def kustomized(folder: Path) -> str:
+    """What `kubectl kustomize FOLDER` prints. Raises Refused."""
+    return _tool(["kustomize", str(folder)], "")
+
+
+def check_dashboard(text: str) -> None:
+    """A dashboard against Grafana's types: no unknown field, none missing. Raises Refused."""
+    _tool(["dashboard"], text)
 
 
 def evaluate(

@@ -11,6 +11,7 @@ import yaml
 from deploy.local import tools
 from deploy.local.api import ApiError, Object
 from deploy.local.controlplane import ControlPlane
+from deploy.local.kinds import real_crds
 from deploy.render import CHART, MANIFESTS, NAMESPACE, rendered
 from scheduler.config import parse_config
 
@@ -95,13 +96,32 @@ def test_manifests_are_those_of_the_chart() -> None:
     assert listed == set(found)
 
 
+@pytest.fixture(scope="module")
+def watched(controlplane: ControlPlane) -> ControlPlane:
+    """A cluster that knows ServiceMonitor and PrometheusRule, by their released schemas."""
+    controlplane.client().apply(
+        [crd for crd in real_crds() if crd["spec"]["group"] == "monitoring.coreos.com"]
+    )
+    return controlplane
+
+
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
-def test_the_api_server_takes_every_object(controlplane: ControlPlane, values: dict[str, Any]) -> None:
+def test_the_api_server_takes_every_object(watched: ControlPlane, values: dict[str, Any]) -> None:
     """In a dry run: stored, some would add the rights of kube-scheduler, which other tests refuse."""
     found = documents(values)
-    known = [item for item in found if not item["apiVersion"].startswith("monitoring.coreos.com")]
-    taken = controlplane.client().apply(known, dry_run=True)
-    assert [item["metadata"]["name"] for item in taken] == [item["metadata"]["name"] for item in known]
+    taken = watched.client().apply(found, dry_run=True)
+    assert [item["metadata"]["name"] for item in taken] == [item["metadata"]["name"] for item in found]
+    for given, stored in zip(found, taken, strict=True):
+        if given["apiVersion"].startswith("monitoring.coreos.com"):
+            assert stored["spec"] == given["spec"]  # nothing that the schema does not know
+
+
+def test_the_schemas_of_the_operator_refuse_what_is_wrong(watched: ControlPlane) -> None:
+    found = documents(VALUES["two replicas over TLS, watched"])
+    monitor = one("ServiceMonitor", found)
+    monitor["spec"]["endpoints"][0]["interval"] = "soon"
+    with pytest.raises(ApiError, match="interval"):
+        watched.client().apply([monitor], dry_run=True)
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
@@ -169,3 +189,17 @@ def test_the_kustomize_base_lists_every_object_file() -> None:
             "scheduler-config.yaml",  # read by kube-scheduler, not by the API server
         }
         assert set(listed) == there
+        made = [item for item in yaml.safe_load_all(tools.kustomized(folder)) if item]
+        files = [item for name in listed for item in yaml.safe_load_all((folder / name).read_text()) if item]
+        assert sorted(map(_named, made)) == sorted(map(_named, files))
+
+
+def _named(item: Object) -> tuple[str, str]:
+    return item["kind"], item["metadata"]["name"]
+
+
+def test_grafana_knows_every_field_of_the_dashboard() -> None:
+    text = (CHART / "monitoring/dashboard.json").read_text()
+    tools.check_dashboard(text)
+    with pytest.raises(tools.Refused, match="pannels"):
+        tools.check_dashboard(text.replace('"panels"', '"pannels"'))
