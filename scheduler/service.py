@@ -64,7 +64,7 @@ class Service(Readings):
         self._binder: Binder | None = None
         self._writing: Writing | None = None
         self._waiting = "not connected to a cluster"
-        self._stopping = False
+        self._stopping = self._too_old = False
         self.lacking: Callable[[], list[str]] = list
         self.watch_age_s: Callable[[], Mapping[str, float]] = dict
         self.progress = Progress(self.engine, self._metrics)
@@ -170,6 +170,7 @@ class Service(Readings):
                 return
             requests = self.engine.next_requests(self._clock(), most=BATCH)
             if not requests:
+                self._tell_of_age("")
                 return
             started = time.perf_counter()
             loop = asyncio.get_running_loop()
@@ -179,7 +180,15 @@ class Service(Readings):
             each = (time.perf_counter() - started) / len(requests)
             self._settle(requests, decided, each)
             self._writing.start()
-        log.warning("nothing new is planned: %s", stale)
+        self._tell_of_age(stale)
+
+    def _tell_of_age(self, stale: str) -> None:
+        """In the log, when our view becomes too old to plan on, and when it no longer is."""
+        if stale and not self._too_old:
+            log.warning("degraded: nothing new is planned: %s", stale)
+        elif self._too_old and not stale:
+            log.info("the view of the cluster is fresh again: gangs are planned")
+        self._too_old = bool(stale)
 
     def _settle(self, requests: Sequence[Request], decided: BatchAnswer, each_s: float) -> None:
         """Reserve what was placed; a refusal counts only if all stands beside which it was refused."""
@@ -215,6 +224,11 @@ class Service(Readings):
 
     def stale(self) -> str:
         return self._cluster.stale() if self._cluster else ""
+
+    def dated(self) -> str:
+        """Why what is told may not be true any more, or not be all; empty when it is."""
+        unread = self._cluster.not_ready() if self._cluster else [self._waiting]
+        return self.stale() or (f"not all of the cluster has been read: {unread[0]}" if unread else "")
 
     def filter(self, body: bytes) -> bytes:
         answer = answers.filter_nodes(self.engine, body, self._clock())

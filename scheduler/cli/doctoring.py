@@ -11,16 +11,20 @@ from typing import Any
 import yaml
 
 from scheduler import doctor
+from scheduler.cli.access import Asked
 from scheduler.cli.exits import BAD_INPUT, STALE, YES
 from scheduler.cli.output import Format, clean, emit
 from scheduler.config import Config, load_config
 from scheduler.doctor import Finding
-from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
+from scheduler.fabrics import resources_of
+from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear
 from scheduler.kube.objects import decode_list
 from scheduler.kube.reviews import Act, review
 from scheduler.model import InvalidField, InvalidInput, Node
+from scheduler.objectfeed import read_objects
 from scheduler.rights import Need, missing, needed
-from scheduler.world import World
+from scheduler.worlds import world_of
+from topology.reading import ERROR, NOTE
 
 SCHEMA = "lockstep.doctor/v1"
 _POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
@@ -54,8 +58,7 @@ def diagnose(
     where: Installation,
     *,
     config: str | None,
-    kubeconfig: str | None,
-    context: str | None,
+    access: Asked,
     output: Format,
     strict: bool,
 ) -> int:
@@ -65,8 +68,7 @@ def diagnose(
         _check_scheduler(seen, _document(where.scheduler_config), configured, where.scheduler_config)
     if where.live:
         try:
-            access = load_access(kubeconfig=kubeconfig, context=context)
-            asyncio.run(_look(seen, access, where, configured))
+            asyncio.run(_look(seen, access.load(), where, configured))
         except (NoAccess, Unclear) as error:
             seen.unseen.append(f"the cluster: {error}")
     _tell(seen, output)
@@ -166,18 +168,23 @@ async def _shipped(seen: _Seen, client: ApiClient, where: Installation, config: 
 
 
 async def _labels(seen: _Seen, client: ApiClient, config: Config) -> None:
-    """What is odd about the fabric that the nodes' labels tell."""
+    """What is odd about the fabric, from all the sources that the configuration lists."""
     reply = await client.request("GET", "/api/v1/nodes", timeout_s=120)
     if not reply.ok:
         seen.unseen.append(f"nodes: {reply.status}")
         return
     found = decode_list(reply.body, "Node")
-    world = World(config.levels, config.policies, family=config.family)
+    world = world_of(config, await read_objects(client, resources_of(config.sources)))
     world.upsert_nodes(item for item in found.items if isinstance(item, Node))
     seen.checked.append(f"labels of {len(world.ledger.nodes)} nodes")
     for warning in world.fabric.warnings():
         code, fix = "Labels" + _camel(warning.code), "labels as `lockstep topology lint` explains them"
         seen.findings.append(Finding(code, "warning", "nodes", warning.message, fix))
+    for odd in world.findings:
+        if odd.severity != NOTE:
+            severity: doctor.Severity = "error" if odd.severity == ERROR else "warning"
+            fix = "sources that agree; `lockstep topology lint` shows all that they say"
+            seen.findings.append(Finding("Fabric" + odd.code, severity, odd.where, odd.message, fix))
 
 
 def _camel(code: str) -> str:

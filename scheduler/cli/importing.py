@@ -59,6 +59,7 @@ class Ask:
     force: bool = False
     kubeconfig: str | None = None
     context: str | None = None
+    user: str | None = None
 
 
 def convert(
@@ -95,7 +96,7 @@ def _convert(files: Sequence[str], source: str | None, target: str, output: str 
 def _apply(files: Sequence[str], source: str | None, ask: Ask) -> int:
     """The labels on the cluster's nodes: shown, and written where that was agreed to."""
     try:
-        access = load_access(kubeconfig=ask.kubeconfig, context=ask.context)
+        access = load_access(kubeconfig=ask.kubeconfig, context=ask.context, user=ask.user)
         present = applying.cluster_labels(access)
     except (NoAccess, Unclear) as error:
         wanted = "a cluster that answers"

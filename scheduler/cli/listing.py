@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,13 +15,16 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from scheduler.cli.exits import BAD_INPUT, NOT_NOW, YES, of_verdicts
-from scheduler.cli.output import Format, age, clean, columns, emit
+from scheduler.cli.access import Asked
+from scheduler.cli.exits import BAD_INPUT, NOT_NOW, STALE, YES, of_verdicts
+from scheduler.cli.output import Format, age, clean, columns, emit, remark
 from scheduler.cli.planning import print_decision
 from scheduler.model import GangKey, InvalidField, InvalidInput
 
 Document = dict[str, Any]
 
+_POLL_S = 1.0
+_USUAL = Asked()
 _RUNNING = ("bound", "reserved", "committing")
 
 
@@ -35,20 +40,34 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Gangs:
-    """Where gangs are read from."""
+    """Where gangs are read from: a service, or snapshots. `namespace`: of one alone; `selector`: those of
+    pods with such labels, by the word of the snapshot or of `cluster`."""
 
     server: Server
     snapshots: Sequence[str]
     config: str | None
+    namespace: str | None = None
+    selector: str = ""
+    cluster: Asked = _USUAL
 
-    def rows(self) -> list[Document]:
-        """One line per gang."""
+    def rows(self) -> Document:
+        """The list: a line per gang under `gangs`, and `stale` where it may not be true any more."""
+        document = self._all()
+        rows = [row for row in document["gangs"] if self.namespace in (None, row["gang"].split("/")[0])]
+        if self.selector:
+            from scheduler.cli import selecting  # noqa: PLC0415
+
+            chosen = selecting.gangs_of(self.selector, self.snapshots, self.config, self.cluster)
+            rows = [row for row in rows if row["gang"] in chosen]
+        return {**document, "gangs": rows}
+
+    def _all(self) -> Document:
         if not self.snapshots:
-            found: list[Document] = _get(self.server, "/v1/gangs")["gangs"]
-            return found
+            query = f"?namespace={quote(self.namespace, safe='')}" if self.namespace else ""
+            return _get(self.server, f"/v1/gangs{query}")
         from scheduler.cli import offline  # noqa: PLC0415
 
-        return offline.rows(self.snapshots, self.config)
+        return {"schema": "lockstep.gangs/v1", "gangs": offline.rows(self.snapshots, self.config)}
 
     def detail(self, named: str) -> Document | None:
         """Everything about one gang; None when there is none of that name."""
@@ -63,24 +82,56 @@ class Gangs:
             return None
 
 
-def gangs(source: Gangs, *, namespace: str | None, output: Format) -> int:
-    """List the gangs of a namespace, or of all with None; the exit code."""
-    rows = [row for row in source.rows() if namespace in (None, row["gang"].split("/")[0])]
-    document = {"schema": "lockstep.gangs/v1", "gangs": rows}
+def gangs(source: Gangs, *, output: Format, heads: bool = True) -> int:
+    """List the gangs; the exit code."""
+    document = source.rows()
+    _print(document, source.namespace, output=output, heads=heads)
+    return _told_of_age(document)
+
+
+def watch(source: Gangs, *, output: Format, heads: bool, rounds: int | None = None) -> int:
+    """List the gangs, then those that change, as they do; until interrupted, or for so many rounds."""
+    before: dict[str, Document] = {}
+    code, first = YES, True
+    while rounds is None or rounds > 0:
+        document = source.rows()
+        lasting = {row["gang"]: {**row, "since_s": 0} for row in document["gangs"]}
+        changed = [row for row in document["gangs"] if before.get(row["gang"]) != lasting[row["gang"]]]
+        gone = [{**before[name], "state": "gone"} for name in sorted(before.keys() - lasting.keys())]
+        if changed or gone or first:
+            shown = {**document, "gangs": [*changed, *gone]}
+            _print(shown, source.namespace, output=output, heads=heads and first)
+            sys.stdout.flush()
+        before, first, code = lasting, False, _told_of_age(document)
+        rounds = None if rounds is None else rounds - 1
+        if rounds != 0:
+            time.sleep(_POLL_S)
+    return code
+
+
+def _print(document: Document, namespace: str | None, *, output: Format, heads: bool) -> None:
+    rows = document["gangs"]
     emit(
         document,
         output,
-        table=lambda wide: _table(rows, namespace, wide=wide),
+        table=lambda wide: _table(rows, namespace, wide=wide, heads=heads),
         names=lambda: [row["gang"] for row in rows],
     )
-    return YES
 
 
-def _table(rows: list[Document], namespace: str | None, *, wide: bool) -> None:
+def _told_of_age(document: Document) -> int:
+    """Say on standard error that an answer may be out of date; the exit code."""
+    if not document.get("stale"):
+        return YES
+    remark(f"stale: {clean(str(document['stale']))}")
+    return STALE
+
+
+def _table(rows: list[Document], namespace: str | None, *, wide: bool, heads: bool) -> None:
     if not rows:
         print("No gangs found." if namespace is None else f"No gangs found in {namespace} namespace.")
         return
-    heads = ["GANG", "STATE", "PODS", "GPUS", "WHERE", "SINCE", "REASON"]
+    titles = ["GANG", "STATE", "PODS", "GPUS", "WHERE", "SINCE", "REASON"]
     cells = [
         [
             row["gang"] if namespace is None else row["gang"].split("/", 1)[1],
@@ -95,7 +146,7 @@ def _table(rows: list[Document], namespace: str | None, *, wide: bool) -> None:
     ]
     if not wide:
         cells = [[*line[:-1], _short(line[-1])] for line in cells]
-    columns(heads, cells)
+    columns(titles, cells, heads=heads)
 
 
 def _short(text: str) -> str:
@@ -106,15 +157,16 @@ def explain(source: Gangs, named: str, *, output: Format) -> int:
     """Everything about one gang; the exit code says where it stands."""
     found = source.detail(named)
     if found is None:
-        near = close_names(named, [row["gang"] for row in source.rows()])
+        near = close_names(named, [row["gang"] for row in source.rows()["gangs"]])
         such = f", such as {', '.join(map(clean, near))}" if near else ""
         wanted = f"a gang that exists{such}: `lockstep gangs -A` lists them"
         raise InvalidInput(InvalidField("command line", "gang", named, wanted))
     emit(found, output, table=lambda wide: _explain(found, wide=wide), names=lambda: [named])
-    if found["state"] in _RUNNING:
-        return YES
+    late = _told_of_age(found)
     if found["state"] == "invalid":
         return BAD_INPUT
+    if late or found["state"] in _RUNNING:
+        return late
     decision = found.get("decision")
     refused = decision and decision["verdict"] in ("blocked", "impossible")
     return of_verdicts([decision["verdict"]]) if decision and refused else NOT_NOW

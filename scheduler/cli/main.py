@@ -8,20 +8,16 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import operating
+from scheduler.cli import asking, operating
 from scheduler.cli.exits import BAD_INPUT, OUR_ERROR
 from scheduler.cli.options import (
-    DEFAULT_SERVER,
-    AllNamespaces,
-    Authority,
+    As,
     ConfigFile,
     Context,
     Kubeconfig,
     Namespace,
     Output,
-    Server,
     Snapshots,
-    Token,
     Verbose,
 )
 from scheduler.cli.output import Format, complain
@@ -42,6 +38,7 @@ topology_app = typer.Typer(
 config_app = typer.Typer(help="The configuration file.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(topology_app, name="topology")
 app.add_typer(config_app, name="config")
+asking.attach(app)
 operating.attach(app)
 
 
@@ -81,6 +78,7 @@ def plan(
     config: ConfigFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """Where would these manifests go, now? Else: why not, and what would help.
 
@@ -89,63 +87,9 @@ def plan(
     from scheduler.cli import planning
     from scheduler.cli.sources import Source
 
-    source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
+    source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context, user=impersonate)
     asked = planning.Asked(jointly=jointly, evict=evict, moves=defragment)
     sys.exit(planning.plan(files, source, asked, namespace=namespace, output=output))
-
-
-@app.command()
-def gangs(
-    namespace: Namespace = "default",
-    all_namespaces: AllNamespaces = False,
-    output: Output = Format.TABLE,
-    server: Server = DEFAULT_SERVER,
-    token: Token = None,
-    certificate_authority: Authority = None,
-    snapshot: Snapshots = None,
-    config: ConfigFile = None,
-) -> None:
-    """List gangs: state, size, where, since when, and why not."""
-    from scheduler.cli import listing
-
-    sys.exit(
-        listing.gangs(
-            listing.Gangs(listing.Server(server, token, certificate_authority), snapshot or [], config),
-            namespace=None if all_namespaces else namespace,
-            output=output,
-        )
-    )
-
-
-@app.command()
-def explain(
-    gang: Annotated[
-        str, typer.Argument(metavar="NAMESPACE/GANG", help="The gang; `default/` may be left out.")
-    ],
-    namespace: Namespace = "default",
-    record: Annotated[
-        str | None,
-        typer.Option(help="Write the last decision about it, redacted, to this file for `replay`."),
-    ] = None,
-    output: Output = Format.TABLE,
-    server: Server = DEFAULT_SERVER,
-    token: Token = None,
-    certificate_authority: Authority = None,
-    snapshot: Snapshots = None,
-    config: ConfigFile = None,
-) -> None:
-    """Why a gang is where it is, or why it is not placed.
-
-    Exit code: 0 placed or running; 2 invalid; 3 not now; 4 never on these nodes.
-    """
-    from scheduler.cli import listing
-
-    named = gang if "/" in gang else f"{namespace}/{gang}"
-    address = listing.Server(server, token, certificate_authority)
-    source = listing.Gangs(address, snapshot or [], config)
-    if record is not None:
-        sys.exit(listing.record(source, named, file=record))
-    sys.exit(listing.explain(source, named, output=output))
 
 
 @topology_app.command("show")
@@ -155,13 +99,17 @@ def topology_show(
     config: ConfigFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """The fabric as a tree, with free and total GPUs, and what is odd about the labels."""
     from scheduler.cli import fabric
     from scheduler.cli.sources import Source
 
     sys.exit(
-        fabric.show(Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context), output)
+        fabric.show(
+            Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context, user=impersonate),
+            output,
+        )
     )
 
 
@@ -173,12 +121,13 @@ def topology_draw(
     config: ConfigFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """The fabric as a picture: who uses which GPUs; in characters, or as SVG."""
     from scheduler.cli import fabric
     from scheduler.cli.sources import Source
 
-    source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
+    source = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context, user=impersonate)
     sys.exit(fabric.draw(source, svg=svg, width=width))
 
 
@@ -211,6 +160,7 @@ def topology_import(
     ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """Read a fabric from one format, or from several files that add up, and write it in another.
 
@@ -220,7 +170,7 @@ def topology_import(
     """
     from scheduler.cli import importing
 
-    ask = importing.Ask(hosts, name_map, apply, yes, force, kubeconfig, context)
+    ask = importing.Ask(hosts, name_map, apply, yes, force, kubeconfig, context, impersonate)
     sys.exit(importing.convert(files, source=source, target=to, output=output, ask=ask))
 
 
@@ -239,6 +189,7 @@ def topology_lint(
     config: ConfigFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """What is odd about the fabric: coverage per level, contradictions, GPUs that do not fit.
 
@@ -247,7 +198,7 @@ def topology_lint(
     from scheduler.cli import linting
     from scheduler.cli.sources import Source
 
-    cluster = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context)
+    cluster = Source(snapshot or [], config=config, kubeconfig=kubeconfig, context=context, user=impersonate)
     sys.exit(linting.check(files or [], cluster, form=source, output=output, strict=strict))
 
 

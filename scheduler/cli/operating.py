@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli.options import ConfigFile, Context, Kubeconfig, Output
+from scheduler.cli.access import Asked
+from scheduler.cli.options import As, ConfigFile, Context, Kubeconfig, Output
 from scheduler.cli.output import Format
 
 
@@ -32,6 +33,7 @@ def doctor(
     config: ConfigFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """What is wrong with an installation: rights, scheduler configuration, admission, versions, labels.
 
@@ -40,9 +42,8 @@ def doctor(
     from scheduler.cli import doctoring
 
     where = doctoring.Installation(account, scheduler_config, live=not offline)
-    code = doctoring.diagnose(
-        where, config=config, kubeconfig=kubeconfig, context=context, output=output, strict=strict
-    )
+    access = Asked(kubeconfig, context, impersonate)
+    code = doctoring.diagnose(where, config=config, access=access, output=output, strict=strict)
     sys.exit(code)
 
 
@@ -63,18 +64,28 @@ def snapshot(
     unredacted: Annotated[
         bool, typer.Option("--unredacted", help="Keep environments, commands, images and volumes, too.")
     ] = False,
+    keep_names: Annotated[
+        bool, typer.Option("--keep-names", help="Keep the names of nodes, pods, namespaces and domains.")
+    ] = False,
     output: Output = Format.JSON,
     config: ConfigFile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    impersonate: As = None,
 ) -> None:
     """Print what decides of a live cluster, redacted, as one List for `--snapshot`: `> cluster.json`.
 
+    Names become random words, the same one everywhere in the file; numbers in them stay. What you plan
+    with `-f` on such a file must not select nodes by labels of your own: take --keep-names for that.
     Exit code: 0 all of it; 5 some kinds could not be read, each is named on standard error.
     """
     from scheduler.cli import snapshotting
 
     code = snapshotting.snapshot(
-        config=config, kubeconfig=kubeconfig, context=context, redact=not unredacted, output=output
+        config=config,
+        access=Asked(kubeconfig, context, impersonate),
+        redact=not unredacted,
+        hashed=not keep_names and not unredacted,
+        output=output,
     )
     sys.exit(code)

@@ -15,6 +15,16 @@ Kubeconfig = Annotated[
     str | None, typer.Option(help="Kubeconfig file; KUBECONFIG and ~/.kube/config otherwise.")
 ]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+As = Annotated[
+    str | None,
+    typer.Option("--as", metavar="USER", help="Ask the API server as this user; you need that right."),
+]
+Selector = Annotated[
+    str | None,
+    typer.Option("-l", "--selector", help="Label selector, as kubectl's: a=b, a!=b, a in (b,c), a, !a."),
+]
+NoHeaders = Annotated[bool, typer.Option("--no-headers", help="A table without its first line.")]
+Watch = Annotated[bool, typer.Option("-w", "--watch", help="Go on, and print what changes.")]
 ConfigFile = Annotated[str | None, typer.Option("--config", help="Lockstep's configuration file.")]
 Server = Annotated[str, typer.Option(envvar="LOCKSTEP_SERVER", help="Address of the running service.")]
 Token = Annotated[

@@ -45,13 +45,13 @@ def emit(
             table(form is Format.WIDE)
 
 
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table as kubectl prints it: capital heads, three spaces between columns, nothing cut off."""
+def columns(titles: Sequence[str], rows: Sequence[Sequence[str]], *, heads: bool = True) -> None:
+    """A table as kubectl prints it: capital titles, three spaces between columns, nothing cut off."""
     if not rows:
         return
     cells = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(len(head), *(len(row[at]) for row in cells)) for at, head in enumerate(heads)]
-    for row in [list(heads), *cells]:
+    widths = [max(len(title), *(len(row[at]) for row in cells)) for at, title in enumerate(titles)]
+    for row in [list(titles), *cells] if heads else cells:
         line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip())
 

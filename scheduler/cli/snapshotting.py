@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.cli.access import Asked
 from scheduler.cli.exits import STALE, YES
+from scheduler.cli.hiding import Names
 from scheduler.cli.output import Format, emit, remark
-from scheduler.config import load_config
+from scheduler.config import Config, load_config
 from scheduler.fabrics import resources_of
-from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
+from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear
 from scheduler.kube.reflector import CLASSES, PATHS
 from scheduler.model import InvalidField, InvalidInput
 
@@ -49,10 +52,9 @@ class Taken:
     missing: tuple[str, ...]
 
 
-def snapshot(
-    *, config: str | None, kubeconfig: str | None, context: str | None, redact: bool, output: Format
-) -> int:
-    """Print the cluster; the exit code says whether all of it could be read.
+def snapshot(*, config: str | None, access: Asked, redact: bool, hashed: bool, output: Format) -> int:
+    """Print the cluster, `hashed` with random words for its names; the exit code says whether all of it
+    could be read.
 
     Raises InvalidInput when there is no cluster, or its nodes or pods cannot be listed.
     """
@@ -61,12 +63,13 @@ def snapshot(
     more = [f"/apis/{path}" if "/" in path else path for path in resources_of(configured.sources)]
     paths = dict.fromkeys([*owners, *more, PATHS["PodGroup"], CLASSES])
     try:
-        access = load_access(kubeconfig=kubeconfig, context=context)
-        taken = asyncio.run(_take(access, list(paths)))
+        taken = asyncio.run(_take(access.load(), list(paths)))
     except (NoAccess, Unclear) as error:
         wanted = "a cluster that answers, whose nodes and pods you may list"
         raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
     items = [redacted(one) if redact else one for one in taken.objects]
+    if hashed:
+        items = Names(secrets.token_bytes(16), levels=_levels(configured)).hidden(items)
     document = {"apiVersion": "v1", "kind": "List", "items": items}
     emit(
         document,
@@ -77,6 +80,12 @@ def snapshot(
     for fault in taken.missing:
         remark(f"left out: {fault}")
     return STALE if taken.missing else YES
+
+
+def _levels(config: Config) -> list[str]:
+    """The words of the configuration for the fabric's levels."""
+    levels = config.levels.ordered() if config.levels is not None else ()
+    return [word for level in levels for word in (level.name, level.label)]
 
 
 def redacted(value: Any) -> Any:

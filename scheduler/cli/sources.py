@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scheduler import manifests
 from scheduler.classes import PriorityClass, class_of
 from scheduler.cli.output import remark
-from scheduler.config import load_config
+from scheduler.config import Config, load_config
 from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient, NoAccess, Unclear, load_access
 from scheduler.kube.objects import Item, Other, decode_list
@@ -40,16 +40,22 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Snapshot files, else the cluster of a kubeconfig."""
+    """Snapshot files, else the cluster of a kubeconfig; `pods`: a label selector for its pods."""
 
     snapshots: Sequence[str]
     config: str | None = None
     kubeconfig: str | None = None
     context: str | None = None
+    user: str | None = None
+    pods: str = ""
+
+    def configured(self) -> Config:
+        """The configuration; raises InvalidInput."""
+        return load_config(self.config)
 
     def read(self) -> Reading:
         """Nodes, pods and pod groups as a world; raises InvalidInput, also when there is no cluster."""
-        configured = load_config(self.config)
+        configured = self.configured()
         documents: tuple[manifests.Document, ...] = ()
         workloads: tuple[Workload, ...] = ()
         if self.snapshots:
@@ -75,8 +81,8 @@ class Source:
 
     def _live(self, kinds: Sequence[Kind], resources: Sequence[str]) -> _Live:
         try:
-            access = load_access(kubeconfig=self.kubeconfig, context=self.context)
-            return asyncio.run(_list_all(access, kinds, resources))
+            access = load_access(kubeconfig=self.kubeconfig, context=self.context, user=self.user)
+            return asyncio.run(_list_all(access, kinds, resources, pods=self.pods))
         except (NoAccess, Unclear) as error:
             wanted = "a cluster that answers, or --snapshot FILE"
             raise InvalidInput(InvalidField("cluster", "kubeconfig", str(error), wanted)) from error
@@ -87,13 +93,14 @@ _Live = tuple[
 ]
 
 
-async def _list_all(access: Access, owners: Sequence[Kind], resources: Sequence[str]) -> _Live:
+async def _list_all(access: Access, owners: Sequence[Kind], resources: Sequence[str], *, pods: str) -> _Live:
     items: list[Item] = []
     faults: list[InvalidField] = []
     kinds: tuple[ObjectKind, ...] = ("Node", "Pod", "PodGroup")
     async with ApiClient(access) as client:
         for kind in kinds:
-            reply = await client.request("GET", PATHS[kind], timeout_s=120)
+            query = {"labelSelector": pods} if pods and kind == "Pod" else None
+            reply = await client.request("GET", PATHS[kind], query=query, timeout_s=120)
             if reply.status in (403, 404) and kind == "PodGroup":
                 continue
             if not reply.ok:

@@ -45,6 +45,9 @@ class Backend(Protocol):
     def degraded(self) -> list[str]:
         """What does not work as it should, although schedulers are answered."""
 
+    def dated(self) -> str:
+        """Why what is told may not be true any more, or not be all; empty when it is."""
+
     def filter(self, body: bytes) -> bytes: ...
 
     def prioritize(self, body: bytes) -> bytes: ...
@@ -185,7 +188,7 @@ class _Routes:
             rows = [row for row in rows if row["gang"].startswith(f"{namespace}/")]
         if not (viewer.nodes and viewer.all_pods):
             rows = [{**row, "reason": _token(row)} for row in rows]
-        return web.json_response({"schema": "lockstep.gangs/v1", "gangs": rows})
+        return self._told({"schema": "lockstep.gangs/v1", "gangs": rows})
 
     async def gang(self, request: web.Request) -> web.Response:
         key = GangKey(request.match_info["namespace"], request.match_info["name"])
@@ -195,7 +198,7 @@ class _Routes:
             found = await self._backend.gang(key)
         if found is None:
             raise No(404, f"gang {key} is not known")
-        return web.json_response(shown_to(viewer, found, domains=self._backend.domains()))
+        return self._told(shown_to(viewer, found, domains=self._backend.domains()))
 
     async def decision(self, request: web.Request) -> web.Response:
         """The record of the last decision about a gang, for whoever may see all that was decided on."""
@@ -211,7 +214,7 @@ class _Routes:
     async def topology(self, request: web.Request) -> web.Response:
         viewer = await self.entrance.viewer(request, "")
         allow(viewer.nodes, viewer, "nodes", "")
-        return web.json_response(self._backend.topology())
+        return self._told(self._backend.topology())
 
     async def plan(self, request: web.Request) -> web.Response:
         viewer = await self.entrance.viewer(request, "")
@@ -226,7 +229,12 @@ class _Routes:
                 for f in fault.faults
             ]
             return web.json_response({"error": str(fault), "faults": errors}, status=400)
-        return web.json_response(shown_to(viewer, answer, domains=self._backend.domains()))
+        return self._told(shown_to(viewer, answer, domains=self._backend.domains()))
+
+    def _told(self, document: dict[str, Any]) -> web.Response:
+        """A document about the cluster, which says so where our view of it is too old, or not whole."""
+        dated = self._backend.dated()
+        return web.json_response({**document, "stale": dated} if dated else document)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

@@ -21,7 +21,8 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach an API server; files are paths, `token` a bearer token or empty."""
+    """How to reach an API server; files are paths, `token` a bearer token or empty; `user`: whom to
+    impersonate, if anybody."""
 
     url: str
     token: str = ""
@@ -29,14 +30,20 @@ class Access:
     cert_file: str | None = None
     key_file: str | None = None
     verify: bool = True
+    user: str = ""
 
 
 class NoAccess(RuntimeError):
     """No usable configuration for the API server; the message says what was tried."""
 
 
-def load_access(*, kubeconfig: str | None = None, context: str | None = None) -> Access:
-    """From a kubeconfig (argument, KUBECONFIG, ~/.kube/config) or, inside a pod, its service account."""
+def load_access(
+    *, kubeconfig: str | None = None, context: str | None = None, user: str | None = None
+) -> Access:
+    """From a kubeconfig (argument, KUBECONFIG, ~/.kube/config) or, inside a pod, its service account.
+
+    `user`: whom to act as, which the API server allows to those with the right to impersonate.
+    """
     from kubernetes import client, config  # noqa: PLC0415  (43 MiB; only who talks to a cluster pays)
 
     settings = client.Configuration()
@@ -56,6 +63,7 @@ def load_access(*, kubeconfig: str | None = None, context: str | None = None) ->
         cert_file=settings.cert_file,
         key_file=settings.key_file,
         verify=bool(settings.verify_ssl),
+        user=user or "",
     )
 
 
@@ -95,6 +103,8 @@ class ApiClient:
         headers = {"Accept": "application/json", "User-Agent": "lockstep"}
         if self.access.token:
             headers["Authorization"] = f"Bearer {self.access.token}"
+        if self.access.user:
+            headers["Impersonate-User"] = self.access.user
         self._session = aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=True)
         return self
 

@@ -31,12 +31,13 @@ class FakeCluster:
     written: dict[str, str] = field(default_factory=dict)
     refuse: set[str] = field(default_factory=set)
     waiting: list[str] = field(default_factory=list)
+    old: str = ""
 
     def not_ready(self) -> list[str]:
         return self.waiting
 
     def stale(self) -> str:
-        return ""
+        return self.old
 
     async def let_through(self, write: Write) -> Outcome:
         self.written[write.slot.pod.name] = write.slot.node
@@ -394,5 +395,27 @@ def test_a_gang_that_breaks_the_solver_costs_only_itself(monkeypatch: pytest.Mon
             told = await reply.json()
         assert told["decision"]["reason"]["code"] == "InternalError"
         assert "ZeroDivisionError" in told["decision"]["reason"]["message"]
+
+    run(test)
+
+
+def test_answers_say_when_the_view_of_the_cluster_is_old_or_not_whole() -> None:
+    async def test(running: Running) -> None:
+        await running.planned(*members("g", 2))
+
+        async def get(path: str) -> Any:
+            async with running.session.get(f"{running.url}{path}") as reply:
+                return await reply.json()
+
+        paths = ("/v1/gangs", "/v1/gangs/default/g", "/v1/topology")
+        assert [("stale" in await get(path)) for path in paths] == [False] * 3
+        running.cluster.old = "the watch of Pods has been down for 40 s"
+        assert {(await get(path))["stale"] for path in paths} == {running.cluster.old}
+        async with running.session.get(f"{running.url}/metrics") as reply:
+            assert 'lockstep_degraded{cause="stale"} 1.0' in await reply.text()
+        async with running.session.get(f"{running.url}/readyz") as reply:
+            assert (reply.status, "degraded: nothing new is planned" in await reply.text()) == (200, True)
+        running.cluster.old, running.cluster.waiting = "", ["Pods are not read yet"]
+        assert "Pods are not read yet" in (await get("/v1/gangs"))["stale"]
 
     run(test)

@@ -15,12 +15,15 @@ import yaml
 
 from deploy.local import tools
 from deploy.local.component import free_ports
-from deploy.local.lab import Lab, _unverified
+from deploy.local.lab import PODS, Lab, _unverified
 from deploy.local.objects import gang_pods, named
 from deploy.render import CHART, NAMESPACE
 from scheduler.cli import doctoring, listing
+from scheduler.cli.access import Asked
 from scheduler.cli.output import Format
 from scheduler.cli.replaying import replay
+from scheduler.cli.selecting import gangs_of
+from scheduler.cli.sources import Source
 from scheduler.config import load_config
 from scheduler.model import InvalidInput
 from scheduler.rights import needed
@@ -91,7 +94,7 @@ def test_a_gang_is_bound_over_mutual_tls(shipped: Shipped) -> None:
 def test_the_command_line_shows_a_token(shipped: Shipped, capsys: pytest.CaptureFixture[str]) -> None:
     def listed(token: str | None, authority: str | None) -> str:
         server = listing.Server(shipped.api, token, authority)
-        listing.gangs(listing.Gangs(server, [], None), namespace=None, output=Format.NAME)
+        listing.gangs(listing.Gangs(server, [], None), output=Format.NAME)
         return capsys.readouterr().out
 
     authority = str(shipped.authority.file)
@@ -100,6 +103,19 @@ def test_the_command_line_shows_a_token(shipped: Shipped, capsys: pytest.Capture
         listed(None, authority)
     with pytest.raises(InvalidInput, match="server"):
         listed(shipped.lab.plane.token("viewer"), None)
+
+
+def test_a_command_asks_as_somebody_else(shipped: Shipped) -> None:
+    """The admin may impersonate; `viewer` reads, `nobody` may not; pods are chosen by their labels."""
+    kubeconfig = str(shipped.lab.plane.kubeconfig("admin"))
+    own = "example.com/chosen"
+    patch = {"metadata": {"labels": {own: "yes"}}}
+    shipped.lab.client.request("PATCH", f"{PODS}/first-0", patch, content_type=MERGE)
+    viewer = Source([], kubeconfig=kubeconfig, user="viewer", pods=f"{own}=yes").read()
+    assert [pod.key.name for pod in viewer.pods] == ["first-0"]
+    assert gangs_of(f"{own}=yes", [], None, Asked(kubeconfig, None, "viewer")) == {"default/first"}
+    with pytest.raises(InvalidInput, match="403"):
+        Source([], kubeconfig=kubeconfig, user="nobody").read()
 
 
 def test_the_api_and_the_metrics_ask_who_that_is(shipped: Shipped) -> None:
@@ -139,8 +155,7 @@ def examine(shipped: Shipped, capsys: pytest.CaptureFixture[str], **where: Any) 
     code = doctoring.diagnose(
         doctoring.Installation(**where),
         config=config,
-        kubeconfig=kubeconfig,
-        context=None,
+        access=Asked(kubeconfig),
         output=Format.JSON,
         strict=False,
     )
