@@ -375,7 +375,7 @@ def test_what_if_over_http_changes_nothing() -> None:
 
 def test_a_gang_that_breaks_the_solver_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     from scheduler import decide as module
-    from scheduler.placement import batch
+    from scheduler.placement import batch, rounds
 
     solve = module.place
 
@@ -386,6 +386,7 @@ def test_a_gang_that_breaks_the_solver_costs_only_itself(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(module, "place", broken)
     monkeypatch.setattr(batch, "place", broken)
+    monkeypatch.setattr(rounds, "place", broken)
 
     async def test(running: Running) -> None:
         for one in members("bad", 2):
