@@ -20,6 +20,7 @@ KINDS = {
     "everything else": _MODEL + "test_every_answer_is_the_brute_force_optimum",
     "pipelines that must hop": _MODEL + "test_pipelines_that_must_hop_are_the_brute_force_optimum",
     "unequal groups": _MODEL + "test_unequal_groups_are_the_brute_force_optimum",
+    "parts inside the gang": _MODEL + "test_parts_with_wishes_of_their_own_are_the_brute_force_optimum",
     "parties that keep apart": _MODEL + "test_parties_that_keep_apart_are_the_brute_force_optimum",
     "expert-parallel groups": "tests/placement/test_experts.py::test_every_answer_is_the_brute_force_optimum",
     "everything at once": _MODEL + "test_everything_at_once_is_the_brute_force_optimum",

@@ -23,9 +23,9 @@ CONDITION, PLACED, RELEASED = PREFIX + "GangPlaced", "Placed", "Released"
 HOST_PORT = "hostport/"
 """Prefix under which a host port counts as a resource that every node has one of."""
 
-Scope = Literal["gang", "group", "ep", "pp", "tp"]
+Scope = Literal["gang", "part", "group", "ep", "pp", "tp"]
 SCOPES: tuple[Scope, ...] = ("gang", "group", "ep", "pp", "tp")
-"""Scopes of a constraint, from the whole gang down to one tensor-parallel group."""
+"""Scopes that pods may state, from the whole gang to one tensor-parallel group; owners name `part`s too."""
 
 
 class PodKey(NamedTuple):
@@ -108,12 +108,9 @@ class NodeTerm:
 
 @dataclass(frozen=True, slots=True)
 class PodShape:
-    """What decides where one pod can run; equal shapes are interchangeable.
-
-    `requests` is sorted by resource name and always holds `pods: 1`.
-    `affinity` is None without required node affinity; its terms are ORed, and
-    an empty tuple matches no node, as in kube-scheduler.
-    """
+    """What decides where one pod can run; equal shapes are interchangeable. `requests` is sorted by resource
+    name and always holds `pods: 1`; `affinity` is None without required node affinity, its terms are ORed,
+    and an empty tuple matches no node, as in kube-scheduler."""
 
     requests: tuple[tuple[str, int], ...]
     node_selector: tuple[tuple[str, str], ...] = ()
@@ -217,7 +214,8 @@ class PodGroup:
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """One stated wish: the pods of every `scope` (of one `group`, or all) stay in one domain of `level`.
-    `alone`: which no other of the scope shares, but for the groups named in `beside`."""
+    `alone`: which no other of the scope shares, but for the groups named in `beside`. A `part` is the
+    members that name it (`group`), whatever groups they are in."""
 
     scope: Scope
     level: str
@@ -245,7 +243,7 @@ class Membership:
 
     `size` counts pods; `rank` and `group` are None or "" when the pod does not say. With `least` the
     size is the fewest to start with; with `role` the group speaks for itself of sizes and constraints.
-    """
+    `parts`: groups of groups, or parts of its group, that it is in and that have wishes of their own."""
 
     gang: GangKey
     source: str
@@ -260,6 +258,7 @@ class Membership:
     policy: str = ""
     least: bool = False
     role: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +271,7 @@ class Member:
     group: str
     shape: PodShape
     node: NodeName | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def workload_of(kind: Kind, document: Mapping[str, Any]) -> Workload | None:
         owner=_above(metadata, owner),
         mapped=kind.family == "custom",
         labels=kind.labels,
+        parts=found.parts,
     )
 
 

@@ -98,7 +98,7 @@ def _plain_term(problem: PlacementProblem, form: TreeForm, name: str) -> TreeTer
         return count if name == "nodes" else _charge(problem, form, name, "broken", NODE)
     if name.startswith("replica"):
         return _replicas(problem, form, name)
-    if match := re.fullmatch(r"preferred_(gang|group|ep|pp|tp|batch)_(.+)", name):
+    if match := re.fullmatch(r"preferred_(gang|part|group|ep|pp|tp|batch)_(.+)", name):
         return _blocks(form, name, match[1], form.position(match[2]), problem.pods)
     what, _, level = name.partition("_") if not name.startswith("pipeline_hops_") else ("hops", "", name[14:])
     position = form.position(level)

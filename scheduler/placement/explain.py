@@ -133,6 +133,7 @@ def _apart(at: int, rule: ApartRule) -> _Fact:
 
 _SUBJECT = {
     "gang": "the gang",
+    "part": "every part",
     "group": "every group",
     "ep": "every expert-parallel group",
     "pp": "every pipeline",

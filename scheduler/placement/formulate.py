@@ -163,6 +163,7 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
     )
     for wish in wishes:
         _refuse_without_blocks(gang, wish, dict(blocks), group_of)
+    rules = (rules[0], *_parts(gang, wishes), *rules[1:])
     problem = replace(problem, rules=rules, stage_of=stage, replica_of=replica)
     problem = with_default_levels(problem, known)
     problem = replace(problem, apart=_apart(wishes, dict(blocks), group_of))
@@ -189,6 +190,31 @@ def _rules_of_scope(
         for role, inside, some in [*parts, ("", rest, common)]
         if (block_of[inside] >= 0).any()
     ]
+
+
+def _parts(gang: Gang, wishes: Sequence[Constraint]) -> tuple[ScopeRule, ...]:
+    """The rules of groups of groups, and of parts of groups, the largest first. Parts that wish alike and
+    have no pod in common are the blocks of one rule."""
+    own: dict[str, list[Constraint]] = {}
+    for wish in wishes:
+        if wish.scope == "part" and wish.group is not None:
+            own.setdefault(wish.group, []).append(wish)
+    inside = {name: np.array([name in m.parts for m in gang.members], dtype=np.bool_) for name in own}
+    found: list[ScopeRule] = []
+    for name in sorted(own, key=lambda one: (-int(inside[one].sum()), list(own).index(one))):
+        levels, pods = _levels(own[name]), inside[name]
+        at = next((i for i, r in enumerate(found) if _may_join(r, levels, pods)), None)
+        if at is None:
+            block_of = np.where(pods, 0, -1).astype(np.int32)
+            found.append(ScopeRule("part", "part", block_of, *levels, role=name))
+        else:
+            block_of = np.where(pods, found[at].block_of.max() + 1, found[at].block_of).astype(np.int32)
+            found[at] = replace(found[at], block_of=block_of, role="")
+    return tuple(rule for rule in found if (rule.block_of >= 0).any())
+
+
+def _may_join(rule: ScopeRule, levels: tuple[tuple[str, ...], ...], pods: Bool) -> bool:
+    return (rule.required, rule.preferred) == levels and not (rule.block_of[pods] >= 0).any()
 
 
 def _apart(
@@ -220,6 +246,8 @@ def _refuse_without_blocks(
 ) -> None:
     """A wish about blocks that the gang, or the role, does not have would be ignored in silence."""
     own = blocks.get(wish.scope)
+    if wish.scope == "part":
+        return  # stated by an owner, of members that may still be to come
     if own is not None and (own[(group_of == wish.group) | (wish.group is None)] >= 0).any():
         return
     whose = "the gang" if wish.group is None else f"group {wish.group}"

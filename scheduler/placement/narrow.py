@@ -38,7 +38,7 @@ MOST_DOMAINS = 48
 
 _WHOLE = re.compile(r"(?:domains|preferred_gang)_(.+)")
 _INSIDE = re.compile(
-    r"(?:preferred_(?:gang|group|ep|pp|tp|batch)|pipeline_hops|imbalance|replica_domains|replicas_sharing)_(.+)"
+    r"(?:preferred_(?:gang|part|group|ep|pp|tp|batch)|pipeline_hops|imbalance|replica_domains|replicas_sharing)_(.+)"
 )
 _CHARGE = re.compile(r"(broken|left)_(.+)")
 

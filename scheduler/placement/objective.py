@@ -256,7 +256,7 @@ _LEVEL = "(.+)"
 _FUNCTIONS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("tp_crossings", _tp_crossings),
     (f"pipeline_hops_{_LEVEL}", _pipeline_hops),
-    (f"preferred_(gang|group|ep|pp|tp|batch)_{_LEVEL}", _preferred),
+    (f"preferred_(gang|part|group|ep|pp|tp|batch)_{_LEVEL}", _preferred),
     (f"replica_domains_{_LEVEL}", _replica_domains),
     (f"replicas_sharing_{_LEVEL}", _replicas_sharing),
     (f"domains_{_LEVEL}", _domains),

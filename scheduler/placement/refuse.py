@@ -12,6 +12,7 @@ from scheduler.placement.tree import TreeForm, owners, tree_form
 
 SCOPE_WORDS = {
     "gang": "the gang",
+    "part": "a part of the gang",
     "group": "a group",
     "ep": "an expert-parallel group",
     "pp": "a pipeline",

@@ -24,7 +24,7 @@ from scheduler.placement.problem import (
 from topology.model import Partition
 
 _ALWAYS = re.compile(
-    r"tp_crossings|nodes|(domains|pipeline_hops|preferred_(gang|group|ep|pp|tp|batch)|imbalance)_.+|"
+    r"tp_crossings|nodes|(domains|pipeline_hops|preferred_(gang|part|group|ep|pp|tp|batch)|imbalance)_.+|"
     r"(replica_domains|replicas_sharing)_.+"
 )
 _CHARGED = re.compile(r"(broken|left)_(.+)")

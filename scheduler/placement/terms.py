@@ -31,7 +31,7 @@ def term_expression(counts: Counts, term: str) -> Term | None:
         return _tp_crossings(counts)
     if match := re.fullmatch("pipeline_hops_(.+)", term):
         return _pipeline_hops(counts, match[1])
-    if match := re.fullmatch("preferred_(gang|group|ep|pp|tp|batch)_(.+)", term):
+    if match := re.fullmatch("preferred_(gang|part|group|ep|pp|tp|batch)_(.+)", term):
         return _preferred(counts, match[1], match[2])
     if term == "nodes":
         return _nodes(counts)

@@ -153,8 +153,9 @@ def _gang_wishes(membership: Membership) -> tuple[Constraint, ...]:
 
 def _stated(membership: Membership) -> str | None:
     """Constraints as text; the order of the required ones means nothing."""
-    required = sorted(f"required {c.scope}={c.level}" for c in membership.constraints if c.required)
-    preferred = [f"preferred {c.scope}={c.level}" for c in membership.constraints if not c.required]
+    said = [c for c in membership.constraints if c.scope != "part"]  # each part speaks for itself
+    required = sorted(f"required {c.scope}={c.level}" for c in said if c.required)
+    preferred = [f"preferred {c.scope}={c.level}" for c in said if not c.required]
     return ", ".join((*dict.fromkeys(required), *preferred)) or None
 
 

@@ -114,12 +114,14 @@ def _completed(found: Membership, pod: Pod) -> Membership:
 def _hinted(stated: Membership, pod: Pod) -> Membership:
     """With the topology that Kueue's or KAI's annotations ask for, of scopes that nobody spoke of."""
     wishes, size = kueue.wishes(pod, stated.group)
-    spoken = {wish.scope for wish in stated.constraints}
+    spoken = {wish.scope for wish in stated.constraints if wish.scope != "part"}
     more: tuple[Constraint, ...] = tuple(wish for wish in wishes if wish.scope not in spoken)
     if not more:
         return stated
+    parts = (wish.group for wish in more if wish.scope == "part" and wish.group is not None)
     return replace(
         stated,
+        parts=tuple(dict.fromkeys((*stated.parts, *parts))),
         constraints=(*stated.constraints, *more),
         segment_size=stated.segment_size if stated.segment_size is not None else size,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from scheduler.model import Constraint, GangKey, Membership, Pod, Scope
 from scheduler.workloads.keys import GROVE
-from scheduler.workloads.known import Known, workload
+from scheduler.workloads.known import Known, Workload, workload
 from scheduler.workloads.templates import (
     Document,
     Facts,
@@ -50,13 +51,14 @@ class PodGang:
             return None
         base = workload(known, KIND, pod.key.namespace, pod.labels.get(BASE))
         own = workload(known, KIND, pod.key.namespace, name)
-        if base is not None and any(w.scope == "gang" and w.required for w in base.constraints):
-            if _CREATION_GATE in pod.gates:
-                return None
-            own, name = base, base.key.name
+        joins = base is not None and any(w.scope == "gang" and w.required for w in base.constraints)
+        if joins and _CREATION_GATE in pod.gates:
+            return None
         clique, scaling = pod.labels.get(CLIQUE, ""), pod.labels.get(SCALING)
         group = f"{scaling}-{pod.labels.get(SCALING_INDEX, '0')}" if scaling else clique
-        wishes = own.constraints if own else ()
+        wishes, parts = _wishes(own, group, clique) if own else ((), ())
+        if base is not None and joins:
+            own, name, wishes = base, base.key.name, _joined(base, wishes)
         return Membership(
             gang=GangKey(pod.key.namespace, name),
             source=SOURCE,
@@ -64,18 +66,38 @@ class PodGang:
             least=True,
             group=group,
             role=True,
-            constraints=tuple(
-                Constraint(w.scope, w.level, w.required, w.source)
-                for w in wishes
-                if w.group in (None, group, clique)
-            ),
+            constraints=wishes,
+            parts=parts,
         )
+
+
+def _joined(base: Workload, wishes: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """The base's wishes as a whole; what a scaled gang says of itself as a whole, if it is more, holds for it
+    as a group."""
+    whole = tuple(wish for wish in base.constraints if wish.scope == "gang")
+    said = {(wish.level, wish.required) for wish in whole}
+    own = (w for w in wishes if w.scope != "gang" or (w.level, w.required) not in said)
+    return (*whole, *(replace(w, scope="group") if w.scope == "gang" else w for w in own))
+
+
+def _wishes(own: Workload, group: str, clique: str) -> tuple[tuple[Constraint, ...], tuple[str, ...]]:
+    """What holds for a pod of a clique, as the gang's wishes, its group's, and those of its parts: the clique
+    inside a scaled group, and any constraint group over some cliques; and the names of these parts."""
+    found: list[Constraint] = []
+    for wish in own.constraints:
+        if wish.group in (None, group):
+            found.append(replace(wish, group=None))
+        elif wish.group == clique or clique in own.parts.get(wish.group or "", ()):
+            found.append(replace(wish, scope="part"))
+    names = dict.fromkeys(wish.group for wish in found if wish.group is not None)
+    return tuple(found), tuple(names)
 
 
 def gang_facts(document: Document, *, owner: str) -> Facts:
     """The fewest pods of a PodGang, and where it, its groups and its cliques must lie."""
     spec = mapping(document, "spec", owner=owner)
     size, wishes = 0, list(_packed(spec, "spec", owner, None))
+    parts: dict[str, tuple[str, ...]] = {}
     for at, group in enumerate(listed(spec, "podgroups", owner=owner, field="spec.podgroups")):
         place = f"spec.podgroups[{at}]"
         references = listed(group, "podReferences", owner=owner, field=f"{place}.podReferences")
@@ -97,7 +119,10 @@ def gang_facts(document: Document, *, owner: str) -> Facts:
         place = f"spec.topologyConstraintGroupConfigs[{at}]"
         name = text(config, "name", owner=owner, field=f"{place}.name")
         wishes += _packed(config, place, owner, name)
-    return Facts(bounded(size, owner=owner, field="spec.podgroups"), least=True, constraints=tuple(wishes))
+        names = config.get("podGroupNames")
+        parts[name] = tuple(map(str, names)) if isinstance(names, list) else ()
+    size = bounded(size, owner=owner, field="spec.podgroups")
+    return Facts(size, least=True, constraints=tuple(wishes), parts=parts)
 
 
 def _packed(part: Document, place: str, owner: str, group: str | None) -> Iterator[Constraint]:
@@ -201,12 +226,17 @@ def _gang(
     layout: _Layout, gang: str, cliques: list[tuple[_Clique, dict[str, str]]], replica: int, base: str
 ) -> list[dict[str, Any]]:
     document, owner = layout.document, layout.owner
+
+    def inside(labels: dict[str, str]) -> list[str]:
+        mine = (labels[SCALING], labels[SCALING_INDEX])
+        return [one[CLIQUE] for _, one in cliques if (one.get(SCALING), one.get(SCALING_INDEX)) == mine]
+
     groups = [
         {"name": labels[CLIQUE], "minReplicas": clique.fewest, **_pack(clique.entry, owner)}
         for clique, labels in cliques
     ]
     configs = [
-        {"name": f"{labels[SCALING]}-{labels[SCALING_INDEX]}", **packed}
+        {"name": f"{labels[SCALING]}-{labels[SCALING_INDEX]}", "podGroupNames": inside(labels), **packed}
         for _, labels in cliques
         if SCALING in labels and (packed := _pack(_group_of(layout, labels[SCALING], base), owner))
     ]

@@ -34,7 +34,8 @@ class Workload:
     together. `groups`: pods by group. `constraints`: what it asks of the place, by group or
     for all. `staged`: pods that its controller makes only once others of their gang have a
     node or are ready, as they will be. `owner` is the object above this one; of a kind that the
-    configuration describes (`mapped`), `labels` name the index and the group of its pods.
+    configuration describes (`mapped`), `labels` name the index and the group of its pods. `parts`: the groups
+    inside a part that `constraints` speak of, by its name.
     """
 
     key: WorkloadKey
@@ -48,6 +49,7 @@ class Workload:
     owner: WorkloadKey | None = None
     mapped: bool = False
     labels: tuple[str, str] = ("", "")
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 Known = Mapping[GangKey | WorkloadKey, PodGroup | Workload]

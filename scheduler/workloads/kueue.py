@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scheduler.model import Constraint, GangKey, Membership, Pod, Scope
 from scheduler.workloads.family import whole
 from scheduler.workloads.keys import KAI, KUEUE
@@ -58,4 +60,6 @@ def wishes(pod: Pod, group: str) -> tuple[tuple[Constraint, ...], int | None]:
     size = whole(given, SLICE_SIZE, owner=pod.name)
     if size is None or not given.get(SLICE):
         return tuple(found), None
+    if group:  # slices are the groups then, and the pod set is a part around them
+        found = [replace(wish, scope="part", group=group) for wish in found]
     return (*found, Constraint("group", given[SLICE], True, f"annotation {SLICE}")), size

@@ -7,6 +7,8 @@ Workload and a group inside it (`spec.workloadRef`), which is kept as WORKLOAD/G
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
 from scheduler.model import Constraint, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup
 from scheduler.workloads.family import LARGEST
@@ -66,24 +68,43 @@ def _topology(label: str | None, scope: str, kind: str) -> tuple[Constraint, ...
     return (Constraint("group" if scope == "group" else "gang", label, True, source),)
 
 
-def _root(group: PodGroup, known: Known) -> Workload | None:
-    """The topmost composite group above a pod group that has the gang policy, None without one."""
-    found, parent = None, group.parent
+def _above(group: PodGroup, known: Known) -> list[Workload]:
+    """The composite groups above a pod group, from the nearest to the topmost that has the gang policy."""
+    found: list[Workload] = []
+    parent, gangs = group.parent, 0
     for _ in range(_DEEPEST):
         above = workload(known, COMPOSITE_KIND, group.namespace, parent)
-        if above is None:
+        if above is None or above in found:
             break
-        found = above if above.gang else found
+        found.append(above)
+        gangs = len(found) if above.gang else gangs
         parent = next(iter(above.groups), "")
-    return found
+    return found[:gangs]
+
+
+def _root(group: PodGroup, known: Known) -> Workload | None:
+    """The topmost composite group above a pod group that has the gang policy, None without one."""
+    return next(iter(_above(group, known)[::-1]), None)
 
 
 def _of_composite(group: PodGroup, root: Workload, known: Known) -> Membership:
-    """All pods of all groups below one composite group, as soon as there are as many groups as it wants."""
-    below = [one for one in _pod_groups(known, group.namespace) if _root(one, known) is root]
-    wanted = root.size or 0
-    size = sum(_count(one) for one in below if one.min_count) if len(below) >= wanted else None
+    """All pods of all groups below one composite group, as soon as there are as many groups as it, and every
+    composite group below it, wants. Those between the gang and its pod groups are parts."""
+    below = [(one, _above(one, known)) for one in _pod_groups(known, group.namespace)]
+    below = [(one, above) for one, above in below if above and above[-1] is root]
+    children: dict[str, set[str]] = {}
+    for one, above in below:
+        names = [one.name, *(each.key.name for each in above)]
+        for inside, around in pairwise(names):
+            children.setdefault(around, set()).add(inside)
+    wanted = {each.key.name: each.size or 0 for _, above in below for each in above}
+    whole = all(len(children[name]) >= count for name, count in wanted.items())
+    size = sum(_count(one) for one, _ in below if one.min_count) if whole else None
+    between = _above(group, known)[-2::-1]
     inner = _topology(group.topology_key, "group", "PodGroup")
+    inner += tuple(
+        replace(wish, scope="part", group=each.key.name) for each in between for wish in each.constraints
+    )
     return Membership(
         GangKey(group.namespace, root.key.name),
         "CompositePodGroup",
@@ -92,6 +113,7 @@ def _of_composite(group: PodGroup, root: Workload, known: Known) -> Membership:
         group=group.name,
         role=True,
         constraints=(*root.constraints, *inner),
+        parts=tuple(each.key.name for each in between),
     )
 
 

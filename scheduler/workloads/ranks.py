@@ -48,7 +48,7 @@ def _field(pod: Pod) -> str:
 
 
 def _member(pod: Pod, membership: Membership, rank: int) -> Member:
-    return Member(pod.key, pod.uid, rank, membership.group, pod.shape, pod.node)
+    return Member(pod.key, pod.uid, rank, membership.group, pod.shape, pod.node, membership.parts)
 
 
 def _in_sequence(members: Members) -> list[tuple[Pod, Membership]]:

@@ -45,7 +45,12 @@ def _sizes_and_wishes(members: Members) -> tuple[tuple[object, ...], tuple[objec
 
 
 def constraints_of(members: Members) -> tuple[Constraint, ...]:
-    """Every wish once: the gang's, and each role's own with the name of its group."""
+    """Every wish once: the gang's, each role's own with the name of its group, and those of the parts."""
+    parts = dict.fromkeys(wish for _, m in members for wish in m.constraints if wish.scope == "part")
+    return (*_whole_and_roles(members), *parts)
+
+
+def _whole_and_roles(members: Members) -> tuple[Constraint, ...]:
     named = roles(members)
     if not named:
         return _said(members)
@@ -70,5 +75,5 @@ def _said(members: Members) -> tuple[Constraint, ...]:
     found: list[Constraint] = []
     for _, membership in members:
         spoken = {wish.scope for wish in found}
-        found += [wish for wish in membership.constraints if wish.scope not in spoken]
+        found += [w for w in membership.constraints if w.scope not in spoken and w.scope != "part"]
     return tuple(found)

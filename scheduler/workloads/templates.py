@@ -22,6 +22,7 @@ class Facts(NamedTuple):
     groups: Mapping[str, int] = {}
     constraints: tuple[Constraint, ...] = ()
     staged: bool = False
+    parts: Mapping[str, tuple[str, ...]] = {}
 
 
 class Made(NamedTuple):

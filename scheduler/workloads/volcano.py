@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from scheduler.model import Constraint, GangKey, InvalidField, InvalidInput, Membership, Pod
@@ -22,6 +23,7 @@ from scheduler.workloads.templates import (
     optional,
     pod_of,
     text,
+    within,
 )
 
 SOURCE = "Volcano PodGroup"
@@ -54,8 +56,13 @@ class VolcanoGroup:
             least=size is not None,
             group=f"{task}-{partition}" if partition else task,
             role=bool(task),
-            constraints=group.constraints if group and group.constraints else _stated(pod),
+            constraints=_own(group.constraints, task) if group and group.constraints else _stated(pod),
         )
+
+
+def _own(wishes: tuple[Constraint, ...], task: str) -> tuple[Constraint, ...]:
+    """The gang's wishes and those of the sub-groups of one task."""
+    return tuple(replace(wish, group=None) for wish in wishes if wish.group in (None, "", task))
 
 
 def _stated(pod: Pod) -> tuple[Constraint, ...]:
@@ -71,7 +78,23 @@ def group_facts(document: Document, *, owner: str) -> Facts:
     """A PodGroup: minMember pods to start with, and the highest tier that they may span."""
     spec = mapping(document, "spec", owner=owner)
     size = number(spec, "minMember", owner=owner, field="spec.minMember", least=1, default=1)
-    return Facts(size, least=True, constraints=tuple(_topology(spec, "spec.networkTopology", owner)))
+    wishes = list(_topology(spec, "spec.networkTopology", owner))
+    for at, policy in enumerate(listed(spec, "subGroupPolicy", owner=owner, field="spec.subGroupPolicy")):
+        field = f"spec.subGroupPolicy[{at}]"
+        task = _task_of(policy, field, owner)
+        wishes += [
+            replace(wish, scope="group", group=task)
+            for wish in _topology(policy, f"{field}.networkTopology", owner)
+        ]
+    return Facts(size, least=True, constraints=tuple(wishes))
+
+
+def _task_of(policy: Document, field: str, owner: str) -> str:
+    """The task whose pods a policy divides, empty for those of every task."""
+    selector = within(policy, "labelSelector.matchLabels", owner=owner)
+    if selector:
+        return str(selector.get(TASK, ""))
+    return text(policy, "name", owner=owner, field=f"{field}.name", default="")
 
 
 def _topology(spec: Document, field: str, owner: str) -> Iterator[Constraint]:
@@ -101,7 +124,14 @@ def expand_job(document: Document, *, owner: str, find: Find) -> list[dict[str, 
     least = (
         number(spec, "minAvailable", owner=owner, field="spec.minAvailable", least=0, default=total) or total
     )
-    group = {"minMember": max(least, 1)} | {k: spec[k] for k in ("networkTopology",) if spec.get(k)}
+    group: dict[str, Any] = {"minMember": max(least, 1)}
+    group |= {k: spec[k] for k in ("networkTopology",) if spec.get(k)}
+    divided = [
+        {"name": text(task, "name", owner=owner, field=f"spec.tasks[{at}].name", default="default"), **inner}
+        for at, task in enumerate(tasks)
+        if (inner := _divided(task, f"spec.tasks[{at}].partitionPolicy", owner))
+    ]
+    group |= {"subGroupPolicy": divided} if divided else {}
     name = str(metadata["name"])
     made = [
         child(document, api_version="scheduling.volcano.sh/v1beta1", kind="PodGroup", name=name, spec=group)
@@ -109,6 +139,13 @@ def expand_job(document: Document, *, owner: str, find: Find) -> list[dict[str, 
     for at, (task, count) in enumerate(zip(tasks, counts, strict=True)):
         made += [_pod(document, task, f"spec.tasks[{at}]", index, owner) for index in range(count)]
     return made
+
+
+def _divided(task: Document, field: str, owner: str) -> dict[str, Any]:
+    """The network topology that a task asks for each of its partitions."""
+    policy = optional(task, "partitionPolicy", owner=owner, field=field)
+    found = optional(policy, "networkTopology", owner=owner, field=f"{field}.networkTopology")
+    return {"networkTopology": found} if found else {}
 
 
 def _pod(document: Document, task: Document, place: str, index: int, owner: str) -> dict[str, Any]:

@@ -328,6 +328,26 @@ def random_groups(rng: np.random.Generator) -> PlacementProblem:
     return replace(case, rules=rules, terms=terms)
 
 
+def random_parts(rng: np.random.Generator) -> PlacementProblem:
+    """Any of the other kinds, with one to three parts of the gang (runs of its pods) that have wishes of
+    their own, inside each other, across each other, or side by side."""
+    case = (random_groups, random_general_problem, random_problem)[int(rng.integers(0, 3))](rng)
+    levels = [p.name for p in case.cluster.partitions]
+    found = []
+    for _ in range(int(rng.integers(1, 4))):
+        first = int(rng.integers(0, case.pods))
+        pods = np.arange(case.pods)
+        inside = (pods >= first) & (pods < first + int(rng.integers(1, case.pods + 1)))
+        wishes = [level for level in (*levels, "node") if rng.random() < 0.4]
+        cut = int(rng.integers(0, len(wishes) + 1))
+        preferred = tuple(level for level in wishes[cut:] if level != "node")
+        block_of = np.where(inside, 0, -1).astype(np.int32)
+        found.append(ScopeRule("part", "part", block_of, tuple(wishes[:cut]), preferred))
+    rules = (case.rules[0], *found, *case.rules[1:])
+    pipeline = any(term.startswith("pipeline") for term in case.terms)
+    return replace(case, rules=rules, terms=terms_of(tuple(levels), rules, pipeline=pipeline))
+
+
 def random_apart(rng: np.random.Generator) -> PlacementProblem:
     """Any of the other kinds, with parties that keep apart: the groups as they are, or any division of the
     pods, all of them lone or some, some pods of no party."""

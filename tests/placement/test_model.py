@@ -22,6 +22,7 @@ from tests.placement.instances import (
     random_combined,
     random_general_problem,
     random_groups,
+    random_parts,
     random_pipelines,
     random_problem,
 )
@@ -67,6 +68,12 @@ def test_unequal_groups_are_the_brute_force_optimum() -> None:
     print(f"{feasible} feasible, {INSTANCES - feasible} infeasible")
     assert listed > INSTANCES // 2
     assert INSTANCES // 4 < feasible < INSTANCES - INSTANCES // 20
+
+
+def test_parts_with_wishes_of_their_own_are_the_brute_force_optimum() -> None:
+    found = [_as_brute_force(random_parts(np.random.default_rng(s)), s) for s in range(INSTANCES)]
+    print(f"{sum(found)} feasible, {len(found) - sum(found)} infeasible")
+    assert INSTANCES // 4 < sum(found) < INSTANCES - INSTANCES // 20
 
 
 def test_parties_that_keep_apart_are_the_brute_force_optimum() -> None:
