@@ -46,11 +46,11 @@ class Decisions:
         """One decision about gangs that waited together."""
         decision = Decision(tuple(request.problem for request in requests), limits, answer)
         self.recorder.add(decision)
-        with self._tracer.span("lockstep.decide", gangs=len(requests)) as span:
-            span.tell({"elapsed_ms": round(elapsed_s * 1000, 3), "proof": answer.proof})
+        with self._tracer.span("lockstep.plan", ago_s=elapsed_s, gangs=len(requests)) as span:
+            span.tell({"proof": answer.proof})
             for request, one in zip(requests, answer.answers, strict=False):  # only the first after a bug
-                with self._tracer.span("lockstep.gang", **_attributes(request, one)):
-                    pass
+                with self._tracer.span("lockstep.gang") as about:
+                    about.tell(_attributes(request, one))
         if self._folder is not None:
             self._write(self._folder, decision)
 

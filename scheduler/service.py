@@ -49,10 +49,10 @@ class Service(Readings):
         tracer: Tracer | None = None,
     ) -> None:
         self._metrics, self._config = metrics or Metrics(), config
-        tracer, folder = tracer or NoTracer(), config.service.records
+        self._tracer, folder = tracer or NoTracer(), config.service.records
         super().__init__(
             Engine(world_of(config), lease_s=config.service.lease_s),
-            Decisions(self._metrics, tracer=tracer, folder=folder),
+            Decisions(self._metrics, tracer=self._tracer, folder=folder),
             limits=Limits(deterministic_s=config.service.solver_s),
             clock=clock,
         )
@@ -231,7 +231,8 @@ class Service(Readings):
         return self.stale() or (f"not all of the cluster has been read: {unread[0]}" if unread else "")
 
     def filter(self, body: bytes) -> bytes:
-        answer = answers.filter_nodes(self.engine, body, self._clock())
+        with self._tracer.span("lockstep.filter", bytes=len(body)):
+            answer = answers.filter_nodes(self.engine, body, self._clock())
         self._paranoid.filtered(body, answer)
         return answer
 
@@ -243,7 +244,11 @@ class Service(Readings):
 
     async def bind(self, args: BindArgs) -> str:
         assert self._binder is not None
-        return await self._binder.bind(args)
+        pod = f"{args.pod_namespace}/{args.pod_name}"
+        with self._tracer.span("lockstep.bind", pod=pod, node=args.node) as span:
+            error = await self._binder.bind(args)
+            span.tell({"bound": not error, "error": error})
+        return error
 
     def metrics(self) -> bytes:
         stale, lacking = bool(self.stale()), bool(self.lacking())

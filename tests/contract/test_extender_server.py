@@ -20,6 +20,7 @@ from scheduler.extender.server import application
 from scheduler.kube.outcomes import Outcome
 from scheduler.model import NodeName, Pod, PodKey
 from scheduler.service import Service
+from scheduler.tracing import Tracer
 from tests.builders import members, pod, two_leaves
 
 
@@ -97,9 +98,9 @@ class Running:
             await asyncio.sleep(0.005)
 
 
-def run(test: Callable[[Running], Awaitable[None]], *, hold_s: int = 2) -> None:
+def run(test: Callable[[Running], Awaitable[None]], *, hold_s: int = 2, tracer: Tracer | None = None) -> None:
     async def inside() -> None:
-        service = Service(Config(service=ServiceConfig(http_timeout_s=hold_s)))
+        service = Service(Config(service=ServiceConfig(http_timeout_s=hold_s)), tracer=tracer)
         cluster = FakeCluster()
         service.connect(cluster)
         service.observe(NodesSeen(two_leaves()))

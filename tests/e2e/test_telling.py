@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local.lab import PODS, Lab
 from deploy.local.objects import gang_pods, named
+from tests.collector import Collector, collecting
 from topology.synthetic import nvl72
 
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
@@ -19,9 +20,17 @@ VISIBLE_S = 5.0
 
 
 @pytest.fixture(scope="module")
-def telling() -> Iterator[Lab]:
+def collector() -> Iterator[Collector]:
+    """Where the service sends its spans."""
+    with collecting() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def telling(collector: Collector) -> Iterator[Lab]:
     """One rack of 18 nodes with 4 GPUs; conditions on, the safety properties asserted."""
-    with Lab(config={"service": {"paranoid": True, "tell": "conditions", "brokenStart": "5s"}}) as lab:
+    service = {"paranoid": True, "tell": "conditions", "brokenStart": "5s", "tracing": collector.url}
+    with Lab(config={"service": service}) as lab:
         lab.add_nodes(nvl72(1))
         lab.start()
         yield lab
@@ -107,6 +116,15 @@ def test_a_gang_that_contradicts_itself_is_told_its_fault(telling: Lab) -> None:
     lab.client.create(pods)
     lab.eventually(lambda: "InvalidGang" in told(lab, "wrong"), timeout_s=VISIBLE_S)
     assert "12" in told(lab, "wrong")["InvalidGang"]
+
+
+def test_filter_plan_and_bind_are_traced(telling: Lab, collector: Collector) -> None:
+    """Spans are sent every few seconds; gangs of 10 and 12 were bound above."""
+    telling.eventually(lambda: len(collector.named("lockstep.bind")) >= 22, timeout_s=20)
+    assert len(collector.named("lockstep.filter")) >= 22
+    assert {s.attributes["gang"] for s in collector.named("lockstep.gang")} >= {"default/first"}
+    assert all(span.took_s > 0 for span in collector.named("lockstep.plan"))
+    assert all(span.attributes["bound"] for span in collector.named("lockstep.bind"))
 
 
 def samples(lab: Lab) -> dict[str, float]:
