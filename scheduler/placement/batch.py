@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from scheduler.placement.nesting import nested
 from scheduler.placement.objective import evaluate, with_bounds
 from scheduler.placement.place import place
 from scheduler.placement.problem import (
@@ -35,8 +36,9 @@ MOST_ROUNDS = 20
 SMALL_PODS, SMALL_NODES = 64, 400
 """What is small enough to be solved as one problem."""
 
-BOUND_S, FLOWS_S = 0.2, 0.4
-"""What the common bound and the model of flows may cost at most, in deterministic seconds."""
+BOUND_S, DIVIDE_S, FLOWS_S = 0.2, 0.1, 0.4
+"""What the common bound, dividing level by level, and the model of flows may cost at most, in
+deterministic seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,13 +74,11 @@ def place_batch(
     nothing. `rounds`: how often all gangs may be placed again; with 0 nothing is solved together."""
     work = Work(problems, limits, rounds)
     best = work.round(range(len(problems)))
-    if not in_order:
-        by_size = sorted(range(len(problems)), key=lambda at: (-work.amounts[at], problems[at].gang))
-        best = min(best, work.round(by_size), key=work.key)
     wanted = frozenset(best.placed) if in_order else work.possible()
     found = _Found(best, _least_alone(work, best, wanted))
-    for step in (_by_flows, _by_rounds, _as_one):
-        if wanted and rounds and work.key(found.best) != found.least:
+    steps = (_by_flows, _by_rounds, _as_one) if rounds else ()
+    for step in steps if in_order else (_by_size, *steps):
+        if wanted and work.key(found.best) != found.least:
             found = step(work, found, wanted)
     best, least = found.best, found.least
     if in_order and len(best.placed) > len(wanted):  # there was room for more than the order alone gives
@@ -97,32 +97,44 @@ def _least_alone(work: Work, best: Round, wanted: frozenset[int]) -> tuple[int, 
     return max(least, (work.least_unplaced(), *[0] * len(work.names)))
 
 
+def _by_size(work: Work, found: _Found, wanted: frozenset[int]) -> _Found:
+    """The largest first."""
+    by_size = sorted(range(len(work.problems)), key=lambda at: (-work.amounts[at], work.problems[at].gang))
+    best = min(found.best, work.round(by_size), key=work.key)
+    return _Found(best, _least_alone(work, best, wanted))
+
+
 def _by_flows(work: Work, found: _Found, wanted: frozenset[int]) -> _Found:
     """The bound that gangs which compete have in common; where it is not met, all of them as flows."""
     if work.limits.refine_s <= 0:
         return found
-    from scheduler.placement.jointly import best_together  # noqa: PLC0415  (loads CP-SAT, 0.75 s)
+    from scheduler.placement.jointly import best_together, good_together  # noqa: PLC0415  (loads CP-SAT, 0.75 s)
     from scheduler.placement.rivals import Stakes, least_together  # noqa: PLC0415
 
-    every = range(len(work.problems))
+    every, kinds = range(len(work.problems)), work.kinds(sorted(wanted))
     stakes = partial(
         Stakes,
-        work.kinds(sorted(wanted)),
+        kinds,
         work.names,
         all_placed=wanted <= set(found.best.placed),
         others=sum(work.amounts[at] for at in every if at not in wanted),
     )
     least = max(found.least, least_together(stakes(), limits=_at_most(work.limits, BOUND_S)))
-    if work.key(found.best) == least:
+    nest = nested(kinds, stakes().levels().values()) if work.key(found.best) != least else None
+    if nest is None:
         return replace(found, least=least)
-    shares = best_together(stakes(), limits=_at_most(work.limits, FLOWS_S))
-    if shares is None:
-        return replace(found, least=least)
-    least = max(least, shares.bounds)
-    if shares.values >= work.key(found.best):
-        return replace(found, least=least)
-    flows = work.polished(_round_of(work, seated(shares, work.kinds(sorted(wanted)))))
-    return _Found(min(flows, found.best, key=work.key), least)
+    best = found.best
+    shares = None if nest.mixed else good_together(stakes(), nest, limits=_at_most(work.limits, DIVIDE_S))
+    if shares is not None:
+        best = min(best, _round_of(work, seated(shares, kinds)), key=work.key)
+    if work.key(best) != least:
+        shown = {at: own.nodes for at, own in enumerate(best.answers) if isinstance(own, Assignment)}
+        shares = best_together(stakes(), nest, limits=_at_most(work.limits, FLOWS_S), shown=shown)
+        if shares is not None:
+            least = max(least, shares.bounds)
+            if shares.values < work.key(best):
+                best = _round_of(work, seated(shares, kinds))
+    return _Found(best if best is found.best else work.polished(best), least)
 
 
 def _at_most(limits: Limits, seconds: float) -> Limits:

@@ -54,9 +54,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """Room in slots of one shape: int64[nodes], and per kind the slots that each of its pods takes
+    """Room in slots of one `shape`: int64[nodes], and per kind the slots that each of its pods takes
     (int64[pods]; 0: none that are sure)."""
 
+    shape: ShapeDemand
     slots: Int64
     takes: tuple[Int64, ...]
 
@@ -101,6 +102,7 @@ def _view(kinds: Sequence[Kind], shape: ShapeDemand) -> View | None:
         return None
     room = np.min([cluster.free[row] // shape.requests[row] for row in asked.tolist()], axis=0)
     return View(
+        shape,
         np.where(shape.eligible, np.maximum(room, 0), 0),
         tuple(_takes(kind.problem, shape, asked) for kind in kinds),
     )

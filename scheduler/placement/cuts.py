@@ -8,7 +8,7 @@ over gangs in the same way; a piece of a gang needs a piece of room of its size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -101,3 +101,12 @@ def cut_up(things: Mapping[int, list[T]], cut: Mapping[Cut, int]) -> dict[int, l
             found.setdefault(part, []).append(one)
             found.setdefault(whole - part, []).append(one)
     return found
+
+
+def cutting(parts: Sequence[int], most: int) -> Iterator[Cut]:
+    """The cuts, of those that `partings` allows, that make one thing into these parts; a part that is larger
+    than `most`, and is left as it is, stands last."""
+    size = sum(parts)
+    for part in parts[:-1]:
+        yield size, part if size > most else max(part, size - part)
+        size -= part

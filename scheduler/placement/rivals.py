@@ -80,6 +80,12 @@ class Stakes:
         ]
         return summed(domains) - summed(once)
 
+    def counts(self, name: str) -> tuple[object, ...]:
+        """Equal for terms that always have the same value."""
+        own = level_of(name)
+        number = -1 if own is None else self._number[own]
+        return name.partition("_")[0], number, tuple(kind.weight(name) for kind in self.kinds)
+
 
 def level_of(name: str) -> str | None:
     """The level whose domains a term counts, gang by gang; None for other terms."""
@@ -92,25 +98,44 @@ def level_of(name: str) -> str | None:
 def least_together(stakes: Stakes, *, limits: Limits) -> tuple[int, ...]:
     """A lower bound on (unplaced, terms...), in lexicographic order: a batch's value is not smaller.
     What follows the first of them that could not be settled in time is 0."""
+    used = contested(stakes)
+    search = Search(stakes.model, limits.deterministic_s)
+    if not search.feasible({}):
+        return (0,) * (1 + len(stakes.names))
+    _, bounds = settled(stakes, search, used)
+    return bounds
+
+
+def settled(
+    stakes: Stakes, search: Search, used: Mapping[tuple[str, Key], Expr]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(unplaced, terms...) made small one after the other, and what is proven of them: behind the first that
+    is not settled, nothing; a term that counts what an earlier one counts has its bound."""
+    value, bound = search.minimise(stakes.unplaced(), least=0)
+    values, bounds, proven = [value], [bound], value == bound
+    known: dict[tuple[object, ...], int] = {}
+    for name in stakes.names:
+        value, bound = search.minimise(stakes.term(name, used), least=known.get(stakes.counts(name), 0))
+        known[stakes.counts(name)] = value
+        values.append(value)
+        bounds.append(bound if proven else 0)
+        proven = proven and value == bound
+    return tuple(values), tuple(bounds)
+
+
+def contested(stakes: Stakes, *, but: str = "") -> dict[tuple[str, Key], Expr]:
+    """Put every contest into the model; per level and key the domains used at least. `but`: a level
+    that is modelled otherwise, where only what each gang needs alone is."""
     used: dict[tuple[str, Key], Expr] = {}
     views = views_of(stakes.kinds)
     for level in stakes.levels().values():
         counted = _counted(stakes, level)
-        for view in views:
+        for view in views if level != but else []:
             rivalry = contest(stakes.kinds, view, level)
             if rivalry is not None and _size(rivalry) <= MOST_CUTS:
                 _compete(stakes, rivalry, counted)
         used |= {(level, key): many for key, many in counted.items()}
-    search = Search(stakes.model, limits.deterministic_s)
-    if not search.feasible({}):
-        return (0,) * (1 + len(stakes.names))
-    bounds: list[int] = []
-    for term in [stakes.unplaced(), *(stakes.term(name, used) for name in stakes.names)]:
-        value, bound = search.minimise(term, least=0)
-        bounds.append(bound)
-        if value != bound:
-            break
-    return (*bounds, *[0] * (1 + len(stakes.names) - len(bounds)))
+    return used
 
 
 def _counted(stakes: Stakes, level: str) -> dict[Key, cp_model.IntVar]:

@@ -158,8 +158,11 @@ class Work:
 
     def bound(self, wanted: frozenset[int], shown: Round) -> tuple[int, ...]:
         """What the objective can be at best if only these gangs may be placed: in lexicographic order, as if
-        each were alone; `shown`: answers that there are already."""
-        found = [self._best_alone(at, shown.answers[at]) for at in sorted(wanted)]
+        each were alone; `shown`: answers that there are already. With nothing to spend, by sizes only."""
+        if self.left <= 0:
+            found: list[tuple[int, ...] | None] = [self.floors[at].vector for at in sorted(wanted)]
+        else:
+            found = [self._best_alone(at, shown.answers[at]) for at in sorted(wanted)]
         others = sum(amount for at, amount in enumerate(self.amounts) if at not in wanted)
         return (others, *self._sum([vector for vector in found if vector is not None]))
 

@@ -10,11 +10,15 @@ import pytest
 from scheduler.placement.batch import place_batch
 from scheduler.placement.check import violations
 from scheduler.placement.cuts import count_partings, cut_up, partings
-from scheduler.placement.jointly import best_together
+from scheduler.placement.flows import Whole
+from scheduler.placement.hints import hints
+from scheduler.placement.jointly import best_together, good_together
+from scheduler.placement.nesting import Nest, nested
 from scheduler.placement.objective import evaluate
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem
 from scheduler.placement.rivals import Stakes, least_together
 from scheduler.placement.rounds import Work
+from scheduler.placement.search import Search
 from scheduler.placement.seats import Shares, seated
 from tests.placement.instances import cluster, problem
 from tests.placement.test_batch import amount, brute, used
@@ -51,6 +55,15 @@ def stakes(problems: list[PlacementProblem], *, all_placed: bool = False) -> Sta
     return Stakes(work.kinds(range(len(problems))), work.names, all_placed=all_placed)
 
 
+def nest_of(one: Stakes) -> Nest | None:
+    return nested(one.kinds, list(one.levels().values()))
+
+
+def best(one: Stakes) -> Shares | None:
+    nest = nest_of(one)
+    return best_together(one, nest, limits=Limits(), shown={}) if nest is not None else None
+
+
 def value(problems: list[PlacementProblem], shares: Shares, names: tuple[str, ...]) -> tuple[int, ...]:
     """(unplaced, terms...) of the nodes that shares lead to, which must be allowed and have room."""
     found = seated(shares, Work(problems, Limits(), 1).kinds(range(len(problems))))
@@ -70,7 +83,7 @@ def test_the_flows_of_one_shape_are_the_optimum() -> None:
     for seed in range(INSTANCES):
         problems = small_batch(np.random.default_rng(seed), shapes=1)
         one = stakes(problems)
-        shares = best_together(one, limits=Limits())
+        shares = best(one)
         assert shares is not None, seed
         truth = brute(problems, list(one.names))
         assert shares.values == shares.bounds == truth, seed
@@ -78,6 +91,25 @@ def test_the_flows_of_one_shape_are_the_optimum() -> None:
         whole += truth[0] == 0
     print(f"{whole} of {INSTANCES} whole")
     assert INSTANCES // 4 < whole < INSTANCES * 19 // 20
+
+
+def test_the_flows_of_multiples_of_one_shape_are_the_optimum() -> None:
+    """Pods of one, two and three GPUs on nodes with up to three: a node is where unlike pods meet."""
+    asked = whole = 0
+    for seed in range(INSTANCES):
+        problems = small_batch(np.random.default_rng(3_000_000 + seed), shapes=3)
+        one = stakes(problems)
+        shares = best(one)
+        if shares is None:
+            continue
+        truth = brute(problems, list(one.names))
+        assert shares.values == shares.bounds == truth, seed
+        assert value(problems, shares, one.names) == truth, seed
+        asked += len({int(own.shapes[0].requests[0]) for own in problems}) > 1
+        whole += truth[0] == 0
+    print(f"{asked} of {INSTANCES} with unlike pods, {whole} whole")
+    assert asked > INSTANCES // 5
+    assert whole > INSTANCES // 20
 
 
 def test_no_batch_is_better_than_the_common_bound() -> None:
@@ -118,12 +150,44 @@ def test_larger_batches_hold_together_and_meet_their_bound(gangs: int, most: int
         values = tuple(term.value for term in found.terms)
         assert least <= values
         proven += found.proof == "optimal"
-        shares = best_together(stakes(problems), limits=Limits())
+        shares = best(stakes(problems))
         assert shares is not None
         assert shares.bounds <= values
         if shares.values == shares.bounds:
             assert value(problems, shares, names) == shares.values == values
     assert proven >= 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_known_answer_is_one_of_the_model(seed: int) -> None:
+    """Its values for all variables keep every rule of the model, and give the terms that it has. What is
+    divided level by level holds together, too."""
+    draw = np.random.default_rng(seed)
+    rack = np.repeat(np.arange(6), 5)
+    levels = {"spine": (rack // 3).tolist(), "rack": rack.tolist()}
+    nodes = cluster(draw.integers(0, 5, 30).tolist(), [4] * 30, levels)
+    problems = [
+        problem(nodes, pods=2 * int(pods), gpus=2, tp=2, required={"tp": "rack"})
+        for pods in draw.integers(1, 7, 8)
+    ]
+    work = Work(problems, Limits(), 1)
+    shown = work.round(range(8))
+    one = stakes(problems)
+    nest = nest_of(one)
+    assert nest is not None
+    whole = Whole(one, nest)
+    assert whole.built()
+    known = hints(whole, {at: shown.answers[at].nodes for at in shown.placed})  # type: ignore[union-attr]
+    assert len(known) == len(one.model.proto.variables)
+    for variable, number in known.items():
+        one.model.add(variable == number)
+    search = Search(one.model, 10)
+    assert search.feasible({})
+    terms = [one.unplaced(), *(one.term(name, whole.used) for name in one.names)]
+    assert tuple(search.evaluate(term) for term in terms) == work.key(shown)
+    divided = good_together(stakes(problems), nest, limits=Limits())
+    assert divided is not None
+    assert value(problems, divided, one.names) >= least_together(stakes(problems), limits=Limits())
 
 
 def test_the_same_whatever_the_order_and_the_names() -> None:
