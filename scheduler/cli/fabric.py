@@ -56,7 +56,9 @@ def _tree(document: Document, *, wide: bool) -> None:
             if members == 1 and not wide:
                 continue
             if shown.get(level) != name:
-                print(f"{'  ' * depth}{level} {clean(name)}  {members} nodes, {free}/{total} GPUs free")
+                print(
+                    f"{'  ' * depth}{clean(level)} {clean(name)}  {members} nodes, {free}/{total} GPUs free"
+                )
                 shown[level] = name
                 for finer in levels[levels.index(level) + 1 :]:
                     shown.pop(finer, None)

@@ -129,7 +129,7 @@ def _told_of_age(document: Document) -> int:
 
 def _table(rows: list[Document], namespace: str | None, *, wide: bool, heads: bool) -> None:
     if not rows:
-        print("No gangs found." if namespace is None else f"No gangs found in {namespace} namespace.")
+        print("No gangs found." if namespace is None else f"No gangs found in {clean(namespace)} namespace.")
         return
     titles = ["GANG", "STATE", "PODS", "GPUS", "WHERE", "SINCE", "REASON"]
     cells = [
@@ -204,7 +204,7 @@ def _explain(found: Document, *, wide: bool) -> None:
     if decision and decision.get("shape"):
         shape = decision["shape"]
         sizes = ", ".join(f"{key} {shape[key]}" for key in ("tp", "pp", "dp", "ep") if shape.get(key))
-        print(f"shape: {sizes or 'no parallelism known'}; recognised by {decision['source']}")
+        print(f"shape: {sizes or 'no parallelism known'}; recognised by {clean(decision['source'])}")
         for size, where in shape.get("sources", {}).items():
             print(f"  {size}: {clean(where)}")
     if found["where"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from scheduler.texts import clean
+from scheduler.texts import clean, unsteering
 
 __all__ = ["Format", "age", "clean", "columns", "complain", "emit", "remark"]
 
@@ -33,14 +33,17 @@ def emit(
     """Print a document in one form; `table` is told whether it may be wide."""
     match form:
         case Format.JSON:
-            print(json.dumps(document, indent=2, ensure_ascii=False))
+            print(unsteering(json.dumps(document, indent=2, ensure_ascii=False)))
         case Format.YAML:
             import yaml  # noqa: PLC0415
 
-            print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), end="")
+            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+            if not text.replace("\n", "").isprintable():
+                text = yaml.safe_dump(document, sort_keys=False)  # with escapes, equal when read
+            print(text, end="")
         case Format.NAME:
             for name in names():
-                print(name)
+                print(clean(name))
         case _:
             table(form is Format.WIDE)
 
@@ -50,8 +53,9 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]], *, heads: bool
     if not rows:
         return
     cells = [[clean(cell) for cell in row] for row in rows]
+    titles = [clean(title) for title in titles]
     widths = [max(len(title), *(len(row[at]) for row in cells)) for at, title in enumerate(titles)]
-    for row in [list(titles), *cells] if heads else cells:
+    for row in [titles, *cells] if heads else cells:
         line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip())
 
@@ -67,9 +71,9 @@ def age(seconds: float) -> str:
 
 def complain(message: str) -> None:
     """One line on standard error: what went wrong."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {clean(message)}", file=sys.stderr)
 
 
 def remark(message: str) -> None:
     """One line on standard error that is no error: the command goes on."""
-    print(message, file=sys.stderr)
+    print(clean(message), file=sys.stderr)

@@ -78,7 +78,8 @@ def _table(document: Report, *, wide: bool) -> None:
     )
     if batch := document.get("batch"):
         terms = (f"{t['term']} {t['value']}/{t['bound']}" for t in batch["objective"] if t["value"])
-        print(f"\nbatch: {batch['proof']}; value/bound: {', '.join(terms) or 'all 0'}")
+        print()
+        print(clean(f"batch: {batch['proof']}; value/bound: {', '.join(terms) or 'all 0'}"))
     for gang in gangs:
         print_decision(gang, wide=wide)
 
@@ -108,7 +109,7 @@ def _print_sizes(gang: Report) -> None:
             for key, where in part.get("sources", {}).items()
         )
         if text := ", ".join(told):
-            print(f"\n{clean(gang['gang'])}: sizes{name}: {text}")
+            print(f"\n{clean(gang['gang'])}: sizes{clean(name)}: {text}")
 
 
 def print_decision(gang: Report, *, wide: bool) -> None:
@@ -137,6 +138,5 @@ def print_decision(gang: Report, *, wide: bool) -> None:
             ],
         )
         terms = [term for term in gang["objective"] if term["value"] or term["bound"]]
-        print(
-            "objective (value/bound): " + ", ".join(f"{t['term']} {t['value']}/{t['bound']}" for t in terms)
-        )
+        told = ", ".join(f"{t['term']} {t['value']}/{t['bound']}" for t in terms)
+        print(clean(f"objective (value/bound): {told}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.cli.exits import OUR_ERROR, YES
-from scheduler.cli.output import Format, emit
+from scheduler.cli.output import Format, clean, emit
 from scheduler.decide import decided
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.recorder import outcome_of, read
@@ -35,7 +35,7 @@ def replay(file: str, *, output: Format) -> int:
     emit(
         document,
         output,
-        table=lambda _: print("\n".join([*told, *differences])),
+        table=lambda _: print("\n".join(map(clean, [*told, *differences]))),
         names=lambda: [problem.gang for problem in problems],
     )
     return OUR_ERROR if differences else YES
