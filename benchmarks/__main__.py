@@ -1,7 +1,8 @@
 """`python -m benchmarks`: measure, print beside the targets, and record.
 
 speed: the engine alone. placement: single decisions of every kind. quality: answers against brute
-force. reading: fabrics read, kept up and drawn. path: through the real control plane. kalos: real
+force. reading: fabrics read, kept up and drawn. path: through the real control plane. serving:
+the running service under load. kalos: real
 jobs on a real fabric. Without a word: all of these. simulate, sweep, compare, generate, fractional:
 replay job traces; published: the figures that stand beside published ones. Each of these has
 its own --help.
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import kalos, path, placing, quality, reading, speed
+from benchmarks import kalos, path, placing, quality, reading, serving, speed
 from benchmarks.figures import Figure
 from benchmarks.published import command as comparing
 from benchmarks.recording import RESULTS, TRACES, record
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=["speed", "placement", "quality", "reading", "path", "kalos", []],
+        choices=["speed", "placement", "quality", "reading", "path", "serving", "kalos", []],
         help="default: all",
     )
     parser.add_argument("--runs", type=int, default=3, help="runs per figure (default 3)")
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--speedup", type=float, default=30.0, help="kalos: how much faster jobs come")
     parser.add_argument("--jobs", type=int, default=10_000, help="kalos: only so many jobs")
     given = parser.parse_args(arguments)
-    chosen = given.what or ["speed", "placement", "quality", "reading", "path", "kalos"]
+    chosen = given.what or ["speed", "placement", "quality", "reading", "path", "serving", "kalos"]
     met = True
     for what in chosen:
         if what == "kalos":
@@ -79,6 +80,7 @@ def _figures(what: str, runs: int) -> list[Figure]:
             lambda: path.plain_rate(500, 1_000, runs=runs, target=0.95, tell=tell),
             lambda: path.memory(5_000, 20_000, target=300, tell=tell),
         ],
+        "serving": serving.figures(runs=runs, tell=tell),
     }
     return [measure() for measure in parts[what]]
 

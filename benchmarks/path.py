@@ -75,7 +75,7 @@ def memory(nodes: int, pods: int, *, target: float, tell: Callable[[str], None])
     with Lab() as lab:
         lab.add_nodes(machines)
         tell(f"creating {pods} running pods")
-        lab.client.create([_running(at, machines[at % len(machines)].name) for at in range(pods)])
+        lab.client.create([running(at, machines[at % len(machines)].name) for at in range(pods)])
         lab.start_lockstep()
         time.sleep(2)
         used = _resident_mib(lab.pid)
@@ -145,7 +145,7 @@ def _group(name: str, size: int) -> Object:
     }
 
 
-def _running(at: int, node: str) -> Object:
+def running(at: int, node: str) -> Object:
     pod: dict[str, Any] = gang_pods(f"busy{at // 16}", 16, gpus=1, cpu="1")[at % 16]
     pod["spec"]["nodeName"] = node
     return pod

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import sys
 import time
 
 from scheduler.cluster import LiveCluster
@@ -19,7 +20,6 @@ from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reviews import Reviewer
 from scheduler.metrics import Metrics
 from scheduler.objectfeed import ObjectFeed, Objects
-from scheduler.placement import kernels
 from scheduler.ports import listening
 from scheduler.rpc import server as rpc
 from scheduler.service import Service
@@ -32,11 +32,21 @@ log = logging.getLogger(__name__)
 _DRAIN_S = 8.0
 """Well inside the 30 s that Kubernetes leaves a pod between SIGTERM and SIGKILL."""
 
+_SWITCH_S = 0.0005
+"""How long a solve that runs Python may keep the event loop waiting; the interpreter's own 5 ms come
+several times in one request."""
+
+
+def _keep_for_good() -> None:
+    """What has been read when a term begins lives long: looking through it for garbage again and again
+    would stop everything for 0.1 s and more."""
+    gc.collect()
+    gc.freeze()
+
 
 async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
-    fast = kernels.warm_up()  # before the first request, which must not wait for a compiler
-    log.info("placement by %s", "compiled loops" if fast else "array operations")
+    gc.set_threshold(50_000, 20, 100)  # while tens of thousands of pods are read, hardly anything is garbage
     async with contextlib.AsyncExitStack() as open_ones:
         metrics = Metrics()
         service = Service(config, metrics=metrics, tracer=_tracer(config, open_ones))
@@ -50,9 +60,10 @@ async def serve(config: Config, access: Access) -> None:
         cluster = LiveCluster(client, service, config=config)
         service.connect(cluster)
         service.lacking, service.watch_age_s = cluster.lacking, cluster.watch_age_s
+        service.settled = _keep_for_good
         told = ", ".join(addresses)
         log.info("listening on %s, gRPC on %s, reading %s", told, rpc_address or "nothing", access.url)
-        gc.freeze()  # what is loaded by now lives as long as the process
+        sys.setswitchinterval(_SWITCH_S)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

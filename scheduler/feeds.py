@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from scheduler.classes import BUILT_IN, PriorityClass, class_of
@@ -26,6 +26,9 @@ from scheduler.model import GangKey, InvalidField, InvalidInput, Node, NodeName,
 from scheduler.owners import of_kind
 from scheduler.workloads.kinds import Kind
 from scheduler.workloads.known import Workload, WorkloadKey
+
+_STEP = 50
+"""Facts that are told before others may run: some milliseconds."""
 
 MOST_WORKLOADS = 50_000
 """Objects of one kind whose word is kept."""
@@ -52,13 +55,21 @@ class _Feed(ABC, Generic[K]):
         self._receiver, self._key_of, self._gone = receiver, key_of, gone
         self._present: set[K] = set()
 
-    def replace(self, items: tuple[Item, ...]) -> None:
+    def in_steps(self, items: tuple[Item, ...]) -> Iterator[None]:
+        """All objects there are; what was there before and is not among them is gone."""
         keys = {self._key_of(item) for item in items}
         for key in sorted(self._present - keys, key=str):
             self._receiver.observe(self._gone(key))
         self._present = keys
-        for fact in self._facts(items):
+        for at, fact in enumerate(self._facts(items), start=1):
             self._receiver.observe(fact)
+            if at % _STEP == 0:
+                yield
+
+    def replace(self, items: tuple[Item, ...]) -> None:
+        """The same at once."""
+        for _ in self.in_steps(items):
+            pass
 
     def event(self, event: WatchEvent) -> None:
         key = self._key(event.key)
@@ -152,8 +163,8 @@ class WorkloadFeed(_Feed[WorkloadKey]):
     def _key(self, named: tuple[str, str]) -> WorkloadKey:
         return WorkloadKey(self._kind.name, named[0] or "default", named[1])
 
-    def replace(self, items: tuple[Item, ...]) -> None:
-        super().replace(items)
+    def in_steps(self, items: tuple[Item, ...]) -> Iterator[None]:
+        yield from super().in_steps(items)
         self._generation = {k: v for k, v in self._generation.items() if k in self._present}
 
     def event(self, event: WatchEvent) -> None:
@@ -200,9 +211,11 @@ class ClassFeed:
         self._receiver = receiver
         self._classes: dict[str, PriorityClass] = {}
 
-    def replace(self, items: tuple[Item, ...]) -> None:
+    def in_steps(self, items: tuple[Item, ...]) -> Iterator[None]:
+        """All classes there are, in one step."""
         self._classes = {found.name: found for item in items if (found := _class(item)) is not None}
         self._tell()
+        yield
 
     def event(self, event: WatchEvent) -> None:
         found = None if event.type == "DELETED" or event.item is None else _class(event.item)

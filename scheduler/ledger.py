@@ -107,8 +107,10 @@ class Ledger:
         other.nodes = dict(self.nodes)
         other.holds = {owner: replace(hold, pods=dict(hold.pods)) for owner, hold in self.holds.items()}
         other._running = dict(self._running)
-        other._resources = list(self._resources)
-        other._rebuild()
+        other._resources, other._row_of = list(self._resources), dict(self._row_of)
+        other._order, other._names, other._index = list(self._order), self._names, self._index
+        other._total, other._usable = self._total.copy(), self._usable.copy()
+        other._used, other._held = self._used.copy(), self._held.copy()
         return other
 
     def upsert_nodes(self, nodes: Iterable[Node]) -> None:

@@ -49,26 +49,32 @@ class Questions:
         InvalidInput."""
 
         def prepare() -> Callable[..., Report]:
-            gangs = self._engine.gangs.values()
+            gangs, world = self._engine.gangs.values(), self._engine.world.clone()
+            ranks, owners = self._engine.ranks(), self._engine.owners()
             running = [pod for gang in gangs for pod in gang.pods.values() if pod.node is not None]
-            return partial(
-                answer_request,
-                self._engine.world.clone(),
-                body,
-                jointly=jointly,
-                evict=evict,
-                moves=moves,
-                ranks=self._engine.ranks(),
-                running=[*running, *(self._loners() if moves else ())],
-                owners=self._engine.owners(),
-            )
+            running += self._loners() if moves else ()
+
+            def work(*, limits: Limits) -> Report:
+                return answer_request(
+                    world,
+                    body,
+                    jointly=jointly,
+                    evict=evict,
+                    moves=moves,
+                    ranks=ranks,
+                    running=running,
+                    owners=owners(),
+                    limits=limits,
+                )
+
+            return work
 
         return await self._ask(prepare, limits=limits)
 
     def _loners(self) -> Iterator[Pod]:
         """Pods of no gang that run and could run elsewhere, as far as placing them again needs to know."""
         ledger, ranks = self._engine.world.ledger, self._engine.ranks()
-        owners = self._engine.owners()
+        owners = self._engine.owners()()
         for uid, (node, shape) in ledger.running().items():
             kind, name = owners.get(uid, ("", ""))
             rank = ranks.get(uid, 0)
@@ -99,10 +105,11 @@ class Questions:
             return lambda limits: (state, known)
         world, gang = self._engine.world, record.assembled()
         problem = formulate(gang, world.view(record.key))
-        around = surroundings(world, self._engine.owners(), problem, gang)
+        copied, owners = world.clone(), self._engine.owners()
         time_ms = (record.report or {}).get("time_ms", 0.0)
 
         def work(*, limits: Limits) -> tuple[State, Report]:
+            around = surroundings(copied, owners(), problem, gang)
             told = explain(problem, refusal, around, limits=limits)
             return state, refused_report(gang, problem, told, time_ms=time_ms)
 

@@ -68,6 +68,7 @@ class Service(Readings):
         self.lacking: Callable[[], list[str]] = list
         self.watch_age_s: Callable[[], Mapping[str, float]] = dict
         self.progress = Progress(self.engine, self._metrics)
+        self.settled: Callable[[], None] = lambda: None
 
     def connect(self, cluster: Cluster) -> None:
         """Give the service its cluster; before `run`."""
@@ -121,6 +122,7 @@ class Service(Readings):
         if not await claimed(cluster, self.engine, term, tell=self._wait_for):
             return
         take_over(self.engine, term, self._clock())
+        self.settled()
         self._waiting = ""
         try:
             while cluster.term() == term and not self._stopping:

@@ -67,6 +67,7 @@ class Fabric:
         self._depth = {level.name: depth for depth, level in enumerate(spec.levels)}
         self._position = {level.name: at for at, level in enumerate(spec.partitions)}
         self._places: dict[str, Place] = {}
+        self._paths: dict[str, dict[str, str]] = {}  # of nodes that were asked about
         self._lacking: dict[str, set[str]] = {level.name: set() for level in self._ordered}
         self._changed: set[str] = set()
         self._order: list[NameKey] = []  # sorted, and the names of it
@@ -143,8 +144,12 @@ class Fabric:
 
     def path(self, node_name: str) -> dict[str, str]:
         """Display name of the node's domain per level, coarse to fine; KeyError when it is not there."""
-        place = self._places[node_name]
-        return {level.name: self._domain(node_name, place, level).name for level in self._ordered}
+        known = self._paths.get(node_name)
+        if known is None:
+            place = self._places[node_name]
+            known = {level.name: self._domain(node_name, place, level).name for level in self._ordered}
+            self._paths[node_name] = known
+        return dict(known)
 
     def _domain(self, name: str, place: Place, level: LevelSpec) -> Domain:
         if level.name in self._depth:
@@ -152,6 +157,7 @@ class Fabric:
         return group_domain(name, place, self._position[level.name], level=level.name)
 
     def _touch(self, name: str) -> None:
+        self._paths.pop(name, None)
         self._changed.add(name)
         self.generation += 1
 

@@ -38,7 +38,7 @@ def detail(snapshots: Sequence[str], config: str | None, key: GangKey) -> dict[s
     if record.rejection is not None:
         gang = record.assembled()
         problem = formulate(gang, engine.world.view(key))
-        around = surroundings(engine.world, engine.owners(), problem, gang)
+        around = surroundings(engine.world, engine.owners()(), problem, gang)
         told = explain(problem, record.rejection, around, limits=Limits())
         found["decision"] = refused_report(gang, problem, told, time_ms=found["decision"]["time_ms"])
     return found

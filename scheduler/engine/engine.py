@@ -7,6 +7,7 @@ thread. Planning itself (`place`) is called by whoever drives the engine, with a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
@@ -323,8 +324,8 @@ class Engine:
         """The gang of a pod, None for a pod without one."""
         return self._members.gang_of(uid)
 
-    def owners(self) -> dict[str, tuple[str, str]]:
-        """Who every running pod belongs to, by uid: a gang or itself."""
+    def owners(self) -> Callable[[], dict[str, tuple[str, str]]]:
+        """Who every running pod belongs to now, by uid: a gang or itself; the call may be made elsewhere."""
         return self._members.owners(self.world.ledger.running())
 
     def ranks(self) -> dict[str, int | None]:

@@ -52,11 +52,15 @@ _EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """The good items of a list in its order, and one or more faults for each bad one."""
+    """The good items of a list in its order, and one or more faults for each bad one.
+
+    `more`: where the list goes on, empty at its end.
+    """
 
     items: tuple[Item, ...]
     faults: tuple[InvalidField, ...]
     resource_version: str
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ def decode_list(data: bytes, kind: Kind) -> ObjectList:
             items.append(_decode(one, kind))
         except InvalidInput as error:
             found.extend(error.faults)
-    version = (raw.metadata.resource_version if raw.metadata else None) or ""
-    return ObjectList(tuple(items), tuple(found), version)
+    meta = raw.metadata or structs.ListMeta()
+    return ObjectList(tuple(items), tuple(found), meta.resource_version or "", meta.more or "")
 
 
 def decode_event(line: bytes, kind: Kind) -> WatchEvent:

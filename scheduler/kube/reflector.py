@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -17,6 +17,8 @@ from scheduler.model import InvalidField, InvalidInput
 log = logging.getLogger(__name__)
 
 _WATCH_S = 290
+_PAGE = 1000
+"""Objects of one answer to a list."""
 _GONE = 410
 _LONGEST_PAUSE_S = 10.0
 
@@ -44,8 +46,8 @@ class Source(Protocol):
 class Sink(Protocol):
     """Takes what a reflector reads; called on the event loop, must not wait."""
 
-    def replace(self, items: tuple[Item, ...]) -> None:
-        """All objects there are: what is not among them is gone."""
+    def in_steps(self, items: tuple[Item, ...]) -> Iterator[None]:
+        """All objects there are: what is not among them is gone. Others may run between two steps."""
 
     def event(self, event: WatchEvent) -> None:
         """One ADDED, MODIFIED or DELETED, in order."""
@@ -135,29 +137,41 @@ class Reflector:
 
     async def _list(self) -> str:
         began_s = self._clock()
-        reply = await self._client.request("GET", self._paths[self._at], timeout_s=120)
+        reply = await self._page("")
         if reply.status == 404 and self._at + 1 < len(self._paths):
             self._at += 1  # another version of the same kind
             return await self._list()
         if reply.status in (403, 404) and self._optional:
             self._at = 0
             self.absent = True
-            self._sink.replace(())
+            await self._replace(())
             self.synced.set()
             await asyncio.sleep(60)
             return ""
         self.absent = False
-        if not reply.ok:
-            text = reply.body.decode(errors="replace")
-            raise WatchRefused(reply.status, text, retry_after_s=reply.retry_after_s)
+        _good(reply)
         found: ObjectList = decode_list(reply.body, self.kind)
-        for fault in found.faults:
+        faults, items = list(found.faults), list(found.items)
+        while found.more:
+            found = decode_list(_good(await self._page(found.more)).body, self.kind)
+            faults += found.faults
+            items += found.items
+        for fault in faults:
             self._sink.fault(fault)
-        self._sink.replace(found.items)
+        await self._replace(tuple(items))
         self._sink.flush()
         self.error, self.listed_s = "", began_s
         self.synced.set()
         return found.resource_version
+
+    async def _page(self, start: str) -> Reply:
+        """A part of the list: all at once would be 100 MB and more in a large cluster, here and there."""
+        query = {"limit": str(_PAGE), **({"continue": start} if start else {})}
+        return await self._client.request("GET", self._paths[self._at], query=query, timeout_s=120)
+
+    async def _replace(self, items: tuple[Item, ...]) -> None:
+        for _ in self._sink.in_steps(items):
+            await asyncio.sleep(0)
 
     async def _watch(self, version: str) -> str:
         """Follow one watch to its end; the version to go on from, or "" to list again."""
@@ -199,3 +213,10 @@ class Reflector:
             self._sink.fault(event.fault)
         if event.type != "BOOKMARK":
             self._sink.event(event)
+
+
+def _good(reply: Reply) -> Reply:
+    if not reply.ok:
+        text = reply.body.decode(errors="replace")
+        raise WatchRefused(reply.status, text, retry_after_s=reply.retry_after_s)
+    return reply

@@ -208,6 +208,7 @@ class Status(Wire):
 
 class ListMeta(Wire):
     resource_version: str | None = None
+    more: str | None = msgspec.field(name="continue", default=None)
 
 
 class RawList(Wire):

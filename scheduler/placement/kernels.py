@@ -52,7 +52,7 @@ def _made() -> dict[str, Callable[..., Any]]:
         import numba  # noqa: PLC0415  (0.3 s, and only who decides often needs it)
 
         return {
-            one.__name__: numba.njit(_SIGNATURES[one.__name__], cache=True)(one)
+            one.__name__: numba.njit(_SIGNATURES[one.__name__], cache=True, nogil=True)(one)
             for one in (cover, multiplier, fold)
         }
     except (ImportError, RuntimeError, OSError):  # not installed, or no folder for the cache

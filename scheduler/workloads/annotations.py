@@ -93,6 +93,8 @@ def overlay(membership: Membership, pod: Pod) -> Membership:
     faults: list[InvalidField] = _unknown(given, pod)
 
     def read(key: str, *, least: int = 1) -> int | None:
+        if PREFIX + key not in given:
+            return None
         return attempt(faults, lambda: whole(given, PREFIX + key, owner=pod.name, least=least))
 
     size, rank, group_size = read("gang-size"), read("rank", least=0), read("group-size")

@@ -108,7 +108,7 @@ def _completed(found: Membership, pod: Pod) -> Membership:
     sizes = attempt(faults, lambda: _filled(stated, pod))
     if faults or ours is None or sizes is None:
         raise InvalidInput(*faults)
-    return replace(ours, parallelism=sizes)
+    return ours if sizes is ours.parallelism else replace(ours, parallelism=sizes)
 
 
 def _hinted(stated: Membership, pod: Pod) -> Membership:
@@ -136,6 +136,8 @@ def _filled(stated: Parallelism, pod: Pod) -> Parallelism:
         for name in parallelism.FIELDS.values()
         if getattr(read, name) is not None and getattr(stated, name) is None
     }
+    if not more and not read.sources:
+        return stated
     return replace(stated, **more, sources=(*stated.sources, *read.sources))
 
 

@@ -111,7 +111,7 @@ def test_a_request_brings_its_own_classes_and_the_cluster_has_others() -> None:
     low = replace(pod("low", on="n1"), priority=50)
     world.ledger.observe_pod(low)
     feed = ClassFeed(receiver := Told())
-    feed.replace((Other(("", "high"), {"metadata": {"name": "high"}, "value": 100}),))
+    list(feed.in_steps((Other(("", "high"), {"metadata": {"name": "high"}, "value": 100}),)))
     odd = Other(("", "odd"), {"metadata": {"name": "odd"}})
     feed.event(WatchEvent("ADDED", odd, key=odd.key))
     engine = engine_with()
