@@ -26,16 +26,19 @@ RUNS: Mapping[str, Callable[[argparse.Namespace], Finding]] = {
 
 def main(words: Sequence[str]) -> int:
     """Exit code 0 when every target is met, 2 for wrong usage or input, 3 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("word", choices=[WORD], help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks published", description=__doc__)
     parser.add_argument("name", choices=sorted(RUNS), help="what to compare with")
-    parser.add_argument("--traces", type=Path, default=TRACES, help="folder of the traces")
-    parser.add_argument("--seeds", type=int, default=10, help="openb: orders of arrival; arnold: occupancies")
-    parser.add_argument("--runs", type=int, default=3, help="philly: how often")
+    parser.add_argument(
+        "--traces", type=Path, default=TRACES, help="folder of the traces (default %(default)s)"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=10, help="openb: orders of arrival; arnold: occupancies (default 10)"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="philly: how often (default 3)")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
     parser.add_argument("--report", type=Path, help="write one HTML page that needs no network here")
     parser.add_argument("--record", action="store_true", help="write the results into RESULTS.md")
-    given = parser.parse_args(words)
+    given = parser.parse_args(words[1:])
     try:
         found = RUNS[given.name](given)
         if given.report:

@@ -1,18 +1,20 @@
-"""Shared GPUs through the engine that serves: a GPU is a node of 1,000 thousandths, a machine a level.
+"""Shared GPUs through the engine that serves: it is asked for the machine, and then for GPUs of it.
 
-A pod that shares a GPU is a gang of one; a pod of several GPUs is a gang that requires one machine. CPU
-and memory are the machine's: every device shows what its machine has left.
+A pod is a gang of one that asks for CPU, memory and thousandths of GPUs; machines on which no GPU has
+enough left are not eligible. On the machine every GPU is a node of 1,000 thousandths, and each GPU
+that the pod asks for a member of a gang. What a pod's scarce resource is the engine decides itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from benchmarks.simulate.traces.job import GPU, PRODUCT
 from scheduler.model import (
-    Constraint,
     Gang,
     GangKey,
     Member,
@@ -27,11 +29,8 @@ from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Int64, PlacementProblem
 from scheduler.world import World
-from topology.spec import FabricSpec, LevelSpec
 
-MACHINE = "machine"
-SHARE = "thousandths/gpu"
-_MODEL = "model"
+_WHOLE = 1000
 
 Kind = tuple[int, int, int, int, tuple[str, ...]]
 """CPU, memory, GPUs, thousandths of each, and models of a pod."""
@@ -48,63 +47,77 @@ class Shares:
 
 
 class Engine:
-    """The engine under its default policy, asked for one pod after another. `first` is the empty fleet."""
+    """The engine under a policy ("" for the default one), asked for one pod after another. `first` is the
+    empty fleet."""
 
-    def __init__(self, first: Shares) -> None:
-        self._machine = np.repeat(np.arange(len(first.cpu)), np.maximum((first.gpu > 0).sum(axis=1), 1))
-        starts = np.searchsorted(self._machine, np.arange(len(first.cpu)))
-        self._device = np.arange(len(self._machine)) - starts[self._machine]
-        spec = FabricSpec((LevelSpec(MACHINE, MACHINE, "a machine and its GPUs"),), ())
-        self._world = World(spec)
-        self._world.upsert_nodes(
-            _node(int(machine), int(device), first)
-            for machine, device in zip(self._machine, self._device, strict=True)
-        )
-        self._problems: dict[Kind, PlacementProblem] = {}
+    def __init__(self, first: Shares, *, policy: str = "") -> None:
+        self._policy = policy
+        self._machines, self._devices = World(), World()
+        self._machines.upsert_nodes(_machine(at, first) for at in range(len(first.cpu)))
+        self._devices.upsert_nodes(_device(at) for at in range(first.gpu.shape[1]))
+        self._kinds: dict[Kind, PlacementProblem] = {}
+        self._parts: dict[tuple[int, int], PlacementProblem] = {}
 
     def choose(self, kind: Kind, left: Shares) -> tuple[int, tuple[int, ...]] | None:
         """The machine and its devices for a pod, None where the engine finds no room."""
-        known = self._problems.get(kind)
+        known = self._kinds.get(kind)
         if known is None:
-            known = self._problems[kind] = self._problem(kind)
-        free = self._free(known.cluster.resources, left, parts=max(kind[2], 1))
-        answer = place(replace(known, cluster=replace(known.cluster, free=free)))
+            known = self._kinds[kind] = self._problem(self._machines, kind, pods=1, policy=self._policy)
+        answer = place(self._now(known, kind, left))
         if not isinstance(answer, Assignment):
             return None
-        devices = self._device[answer.nodes] if kind[2] else answer.nodes[:0]
-        return int(self._machine[answer.nodes[0]]), tuple(sorted(int(one) for one in devices))
+        machine = int(answer.nodes[0])
+        return machine, self._on(kind, left.gpu[machine]) if kind[2] else ()
 
-    def _free(self, resources: Sequence[str], left: Shares, *, parts: int) -> Int64:
-        """int64[resources, devices]; of CPU and memory each of a pod's `parts` may take its part."""
-        rows = {
-            "cpu": left.cpu[self._machine] // parts,
-            "memory": left.memory[self._machine] // parts,
-            SHARE: left.gpu[self._machine, self._device],
-            "pods": np.full(len(self._machine), 1 << 20),
-        }
-        return np.array([rows[name] for name in resources], dtype=np.int64)
+    def _now(self, known: PlacementProblem, kind: Kind, left: Shares) -> PlacementProblem:
+        """The problem on what is left, machines without enough on single GPUs taken out."""
+        rows = {"cpu": left.cpu, "memory": left.memory, GPU: left.gpu.sum(axis=1), "pods": self._many}
+        free = np.array([rows[name] for name in known.cluster.resources], dtype=np.int64)
+        shape = known.shapes[0]
+        if kind[2]:
+            enough = (left.gpu >= kind[3]).sum(axis=1) >= kind[2]
+            shape = replace(shape, eligible=shape.eligible & enough)
+        return replace(known, cluster=replace(known.cluster, free=free), shapes=(shape,))
 
-    def _problem(self, kind: Kind) -> PlacementProblem:
-        """One gang; thousandths are what counts as capacity, also for pods that ask for none."""
+    @property
+    def _many(self) -> Int64:
+        return np.full(len(self._machines.ledger.names), 1 << 20)
+
+    def _on(self, kind: Kind, left: Int64) -> tuple[int, ...]:
+        """The GPUs of a machine that is known to have them."""
+        _, _, gpus, milli, _ = kind
+        known = self._parts.get((gpus, milli))
+        if known is None:
+            only = (0, 0, 1, milli, ())
+            known = self._parts[gpus, milli] = self._problem(self._devices, only, pods=gpus, policy="")
+        free = known.cluster.free.copy()
+        free[known.cluster.resources.index(GPU)] = left
+        answer = place(replace(known, cluster=replace(known.cluster, free=free)))
+        assert isinstance(answer, Assignment)
+        return tuple(sorted(answer.nodes.tolist()))
+
+    @staticmethod
+    def _problem(world: World, kind: Kind, *, pods: int, policy: str) -> PlacementProblem:
         cpu, memory, gpus, milli, products = kind
-        parts = max(gpus, 1)
-        asked = {"cpu": cpu // parts, "memory": memory // parts, SHARE: milli if gpus else 0, "pods": 1}
-        terms = (NodeTerm((Requirement(_MODEL, "In", products),)),) if products else None
-        shape = PodShape(tuple(sorted((n, a) for n, a in asked.items() if a)), affinity=terms)
-        members = tuple(Member(PodKey("", str(rank)), str(rank), rank, "", shape) for rank in range(parts))
-        together = (Constraint("gang", MACHINE, True, "one pod"),) if parts > 1 else ()
-        gang = Gang(GangKey("", "pod"), parts, members, "trace", constraints=together)
-        problem = formulate(gang, self._world.view())
-        return replace(problem, primary=problem.cluster.resources.index(SHARE))
+        asked: dict[str, int] = {"cpu": cpu, "memory": memory, GPU: gpus * milli}
+        terms = (NodeTerm((Requirement(PRODUCT, "In", products),)),) if products else None
+        requests = sorted({name: amount for name, amount in asked.items() if amount}.items())
+        shape = PodShape((*requests, ("pods", 1)), affinity=terms)
+        members = tuple(Member(PodKey("", f"{at}"), f"{at}", at, "", shape) for at in range(pods))
+        gang = Gang(GangKey("", "pod"), pods, members, "trace", policy=policy)
+        return formulate(gang, world.view())
 
 
-def _node(machine: int, device: int, fleet: Shares) -> Node:
-    name = f"m{machine}-{device}"
-    labels = {"kubernetes.io/hostname": name, MACHINE: f"m{machine}", _MODEL: fleet.model[machine]}
-    capacity = {
-        "cpu": int(fleet.cpu[machine]),
-        "memory": int(fleet.memory[machine]),
-        SHARE: int(fleet.gpu[machine, device]),
-        "pods": 1 << 20,
-    }
-    return Node(NodeName(name), labels, allocatable=capacity)
+def _machine(at: int, fleet: Shares) -> Node:
+    name = f"m{at}"
+    capacity = {"cpu": int(fleet.cpu[at]), "memory": int(fleet.memory[at]), GPU: int(fleet.gpu[at].sum())}
+    return _node(name, {"kubernetes.io/hostname": name, PRODUCT: fleet.model[at]}, capacity)
+
+
+def _device(at: int) -> Node:
+    name = f"gpu{at}"
+    return _node(name, {"kubernetes.io/hostname": name}, {GPU: _WHOLE})
+
+
+def _node(name: str, labels: dict[str, Any], capacity: dict[str, int]) -> Node:
+    return Node(NodeName(name), labels, allocatable={**capacity, "pods": 1 << 20})

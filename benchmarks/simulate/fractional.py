@@ -2,7 +2,8 @@
 
 As in "Beware of Fragmentation" (USENIX ATC 2023): pods drawn from a trace arrive one after another and
 stay; the share of all GPUs that is allocated is read off as the demand that has arrived grows.
-`lockstep` is the engine that serves; FGD, best fit and chance stand beside it to compare with.
+`lockstep` is the engine that serves, `balanced` the same under that preset; FGD, best fit and chance stand
+beside it to compare with.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulate.devices import Engine, Shares
+from benchmarks.simulate.stranding import stranded
 from benchmarks.simulate.traces.job import GPU, PRODUCT, Job, invalid
 from scheduler.model import Node
 from scheduler.placement.problem import Bool, Int64
@@ -212,12 +214,12 @@ def _tightest(state: Fleet, kind: Kind, node: int) -> tuple[int, ...]:
     return tuple(found[np.argsort(state.gpu[node][found], kind="stable")][: kind[2]].tolist())
 
 
-POLICIES = ("lockstep", "fgd", "fgd-exact", "best-fit", "random")
+POLICIES = ("balanced", "lockstep", "fgd", "fgd-exact", "best-fit", "random")
 
 
-def by_engine(first: Fleet) -> Choose:
-    """The engine that serves, under its default policy."""
-    engine = Engine(_shares(first))
+def by_engine(first: Fleet, *, policy: str) -> Choose:
+    """The engine that serves, under one of its policies."""
+    engine = Engine(_shares(first), policy=policy)
     return lambda state, kind, _nodes: engine.choose(kind, _shares(state))
 
 
@@ -235,7 +237,8 @@ def arrive(nodes: Sequence[Node], jobs: Sequence[Job], *, policy: str, seed: int
     mix = typical(jobs, state.models)
     draw = random.Random(f"arrivals-{seed}")
     chooser: dict[str, Callable[[], Choose]] = {
-        "lockstep": lambda: by_engine(state),
+        "balanced": lambda: by_engine(state, policy="balanced"),
+        "lockstep": lambda: by_engine(state, policy=""),
         "fgd": lambda: GradientDescent(mix, whole_points=True),
         "fgd-exact": lambda: GradientDescent(mix, whole_points=False),
         "best-fit": lambda: best_fit,
@@ -262,4 +265,5 @@ def _figures(state: Fleet, mix: Typical, mark: float) -> dict[str, float]:
         "arrived": mark,
         "allocated": round(1 - left / state.capacity, 6),
         "fragmented": round(lost / state.capacity, 6),
+        **(stranded(state, mix) if mark in QUOTED else {}),
     }

@@ -17,6 +17,8 @@ import numpy as np
 
 from scheduler.placement.objective import domain_capacity
 from scheduler.placement.problem import NODE, Int64, PlacementProblem
+from scheduler.placement.spent import TERM as SPENT
+from scheduler.placement.spent import spent
 from scheduler.placement.tree import TreeForm
 
 Kind = Literal["known", "count", "charge", "split", "balance", "pairs", "none"]
@@ -158,6 +160,8 @@ def _charge(problem: PlacementProblem, form: TreeForm, name: str, what: str, lev
     free, wholly_free = domain_capacity(problem.cluster, level, problem.primary)
     position = form.position(level)
     charge = wholly_free.astype(np.int64) if what == "broken" else free
+    if name == SPENT:
+        charge = spent(problem)
     own = form.levels[position]
     if level != NODE or own.domains != len(own.domain_of):
         charge = charge[problem.cluster.domain_of(level)[own.first]]

@@ -171,7 +171,7 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
     policy = policy_named(gang.policy, view.policies, owner=f"gang {gang.key}")
     policy = without_strays(policy, levels)
     terms = terms_of(levels, problem.rules, pipeline=bool((problem.stage_of > 0).any()))
-    return replace(problem, terms=ordered(policy, terms, levels))
+    return replace(problem, terms=ordered(policy, terms, levels, pods=problem.pods))
 
 
 def _rules_of_scope(

@@ -25,6 +25,8 @@ from scheduler.placement.problem import (
     asked,
 )
 from scheduler.placement.runs import runs, summed
+from scheduler.placement.spent import TERM as SPENT
+from scheduler.placement.spent import spent
 from topology.model import Partition
 
 
@@ -252,6 +254,10 @@ def _nodes_broken(problem: PlacementProblem, nodes: Int32) -> int:
     return _broken(problem, nodes, NODE)
 
 
+def _spent(problem: PlacementProblem, nodes: Int32) -> int:
+    return int(spent(problem)[_new(problem, nodes, NODE)].sum())
+
+
 _LEVEL = "(.+)"
 _FUNCTIONS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("tp_crossings", _tp_crossings),
@@ -265,4 +271,5 @@ _FUNCTIONS: tuple[tuple[str, Callable[..., int]], ...] = (
     (f"left_{_LEVEL}", _left),
     (f"imbalance_{_LEVEL}", _imbalance),
     ("nodes", _nodes),
+    (SPENT, _spent),
 )

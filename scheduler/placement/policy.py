@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from scheduler.model import SCOPES, InvalidField, InvalidInput
+from scheduler.placement.spent import TERM as SPENT
 
 DEFAULT = "pack"
-PRESETS = ("pack", "keep-holes", "latency", "spread")
+PRESETS = ("pack", "keep-holes", "latency", "spread", "balanced")
 _NAMES = (
-    r"tp_crossings|nodes|nodes_broken|left_node|"
+    r"tp_crossings|nodes|nodes_broken|left_node|spent_node|"
     r"(pipeline_hops|preferred|domains|broken|left|imbalance|replica_domains|replicas_sharing)"
 )
 _TERM = re.compile(rf"({_NAMES})(_[^_*]+)*(_?\*)?|\*")
@@ -78,17 +79,20 @@ def without_strays(policy: Policy, levels: Sequence[str]) -> Policy:
     return policy
 
 
-def ordered(policy: Policy, terms: Sequence[str], levels: Sequence[str]) -> tuple[str, ...]:
-    """The terms of the default policy as a policy wants them; `levels` coarse to fine, without node."""
+def ordered(policy: Policy, terms: Sequence[str], levels: Sequence[str], *, pods: int = 2) -> tuple[str, ...]:
+    """The terms of the default policy as a policy wants them, for a gang of so many pods; `levels` coarse
+    to fine, without node."""
     kept = [term for term in terms if not any(fnmatchcase(term, one) for one in policy.drop)]
     front = [*policy.first, *_PRESET_FIRST[policy.preset](levels)]
-    more = [f"{name}_{level}" for name in _ON_REQUEST for level in levels]
+    more = [f"{name}_{level}" for name in _OF_REPLICAS for level in levels]
+    more += [SPENT] if pods == 1 else []
     placed = [term for pattern in front for term in _meant(pattern, kept, more)]
     return tuple(dict.fromkeys([*placed, *kept]))
 
 
-_ON_REQUEST = ("replica_domains", "replicas_sharing")
-"""Terms that count only where a policy names them."""
+_OF_REPLICAS = ("replica_domains", "replicas_sharing")
+_ON_REQUEST = (*_OF_REPLICAS, SPENT)
+"""Terms that count only where a policy names them; the last only for gangs of one pod."""
 
 
 def _meant(pattern: str, kept: Sequence[str], more: Sequence[str]) -> list[str]:
@@ -127,6 +131,8 @@ _PRESET_FIRST: Mapping[str, Callable[[Sequence[str]], tuple[str, ...]]] = {
     # Wholly free domains stay whole, even at the price of more domains in use.
     "keep-holes": lambda levels: (*_WISHES, "broken_*", "nodes_broken"),
     "spread": _apart,
+    # GPUs are not left behind on nodes whose CPU or memory is used up.
+    "balanced": lambda levels: (*_WISHES, SPENT),
     # Few nodes and small domains first: the shortest way between most pairs of ranks.
     "latency": lambda levels: (*_WISHES, "nodes", *(f"domains_{level}" for level in reversed(levels))),
 }

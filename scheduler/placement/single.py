@@ -21,6 +21,8 @@ from scheduler.placement.problem import (
     frozen,
     slots,
 )
+from scheduler.placement.spent import TERM as SPENT
+from scheduler.placement.spent import spent
 from topology.model import Partition
 
 _ALWAYS = re.compile(
@@ -58,7 +60,10 @@ def solve_single(problem: PlacementProblem) -> Assignment | None:
     if plan is None or not nodes.size:
         return None
     free, whole = _per_domain(problem, stack)
-    node = _cheapest(_charges(plan), nodes, {"left": free, "broken": whole}, stack)
+    prices: dict[str, Int64 | Bool] = {"left": free, "broken": whole}
+    if SPENT in problem.terms:
+        prices["spent"] = spent(problem)
+    node = _cheapest(_charges(plan), nodes, prices, stack)
     own = stack.key[:, node]
     asked = int(problem.shapes[shape].requests[problem.primary])
     values = {
@@ -67,6 +72,8 @@ def solve_single(problem: PlacementProblem) -> Assignment | None:
         "once": [1],
         "never": [0],
     }
+    if "spent" in prices:
+        values["spent"] = [int(prices["spent"][node])]
     terms = tuple(
         _term(name, values[what][row]) for name, (what, row) in zip(problem.terms, plan, strict=True)
     )
@@ -86,7 +93,7 @@ def _cheapest(charges: _Plan, nodes: Int64, prices: dict[str, Int64 | Bool], sta
 @lru_cache(maxsize=64)
 def _charges(plan: _Plan) -> _Plan:
     """What of a plan can tell nodes apart, each once."""
-    return tuple(dict.fromkeys(step for step in plan if step[0] in ("left", "broken")))
+    return tuple(dict.fromkeys(step for step in plan if step[0] in ("left", "broken", "spent")))
 
 
 @lru_cache(maxsize=64)
@@ -96,6 +103,9 @@ def _plan(terms: tuple[str, ...], stack: _Stack) -> _Plan | None:
     found: list[tuple[str, int]] = []
     for term in terms:
         name = "broken_" + NODE if term == "nodes_broken" else term
+        if name == SPENT:
+            found.append(("spent", stack.rows[NODE]))
+            continue
         if charged := _CHARGED.fullmatch(name):
             found.append((charged[1], stack.rows[charged[2]]))
         elif _ALWAYS.fullmatch(name):

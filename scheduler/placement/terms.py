@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from ortools.sat.python import cp_model
 from scheduler.placement.counts import Counts
 from scheduler.placement.objective import domain_capacity, parts_of, replica_rules
 from scheduler.placement.problem import NODE
+from scheduler.placement.spent import spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,7 @@ def term_expression(counts: Counts, term: str) -> Term | None:
     if term == "nodes_broken":
         return _broken(counts, NODE)
     what, level = term.split("_", 1)
-    return {"domains": _domains, "broken": _broken, "left": _left, "imbalance": _imbalance}[what](
-        counts, level
-    )
+    return _BY_LEVEL[what](counts, level)
 
 
 def _sum(counts: Counts, term: str) -> Term:
@@ -193,6 +193,12 @@ def _left(counts: Counts, level: str) -> Term:
     return Term(sum(int(free[d]) * flag for d, flag in counts.uses(level).items() if d not in fixed), offset)
 
 
+def _spent(counts: Counts, level: str) -> Term:
+    assert level == NODE
+    each, classes = spent(counts.problem), enumerate(counts.reduced.classes)
+    return Term(sum(int(each[cls.nodes[0]]) * counts.y[c] for c, cls in classes))
+
+
 def _imbalance(counts: Counts, level: str) -> Term:
     """Largest less smallest number of pods in the domains used."""
     problem = counts.problem
@@ -212,3 +218,12 @@ def _imbalance(counts: Counts, level: str) -> Term:
         else:
             counts.model.add(low <= pods + problem.pods * (1 - flags[domain]))
     return Term(high - low)
+
+
+_BY_LEVEL: Mapping[str, Callable[[Counts, str], Term]] = {
+    "domains": _domains,
+    "broken": _broken,
+    "left": _left,
+    "imbalance": _imbalance,
+    "spent": _spent,
+}

@@ -20,6 +20,7 @@ from scheduler.placement.problem import (
     ShapeDemand,
     taken,
 )
+from scheduler.placement.spent import TERM as SPENT
 
 Numbered = tuple[int, PlacementProblem, int]
 """A gang's number in its batch, its problem, and its amount of the primary resource."""
@@ -42,6 +43,8 @@ def solve_together(
 ) -> Together | None:
     """The most (by amount, at least `floor`) of these gangs that fit together, best by `names` summed
     over gangs; None when none of the sets that were asked is known to fit."""
+    if SPENT in names:  # it is the price of one pod alone on its node
+        return None
     certain = True
     for alike in _sets(gangs, floor):
         best: tuple[tuple[int, ...], dict[int, Int32]] | None = None

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.simulate import fractional
 from benchmarks.simulate.fractional import GradientDescent, arrive, fleet, fragmentation, kind_of, typical
+from benchmarks.simulate.stranding import stranded
 from benchmarks.simulate.traces.job import GPU, PRODUCT, Job
 from scheduler.model import Node, NodeName
 
@@ -39,6 +40,11 @@ def test_fragmentation_by_hand() -> None:
     rows = [at[:1] for at in (state.cpu, state.memory, state.gpu, state.model)]
     found = fragmentation(rows[0], rows[1], rows[2], rows[3], mix)
     assert abs(found[0] - (0 + 600 + 4 * 1600) / 6) < 1e-9
+    reasons = stranded(state, mix)
+    whole = fragmentation(state.cpu, state.memory, state.gpu, state.model, mix).sum() / state.capacity
+    assert abs(sum(reasons.values()) - whole) < 1e-5
+    assert abs(reasons["no GPU asked"] - (1600 + 1000) / 6 / 4000) < 1e-5
+    assert abs(reasons["model"] - 1600 / 6 / 4000) < 1e-5
 
 
 def test_gradient_descent_is_the_least_growth_of_all_choices() -> None:

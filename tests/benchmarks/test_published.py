@@ -117,7 +117,7 @@ def test_the_engine_shares_gpus_without_giving_one_away_twice(traces: Path) -> N
     nodes = cluster(str(traces / "alibaba-openb-2023" / "nodes.csv")).nodes
     jobs = list(Trace(traces / "alibaba-openb-2023" / "pods.csv.gz", "openb-demand").jobs())
     state = fractional.fleet(nodes)
-    choose = fractional.by_engine(state)
+    choose = fractional.by_engine(state, policy="balanced")
     placed = 0
     for job in jobs * 3:
         kind = fractional.kind_of(job)

@@ -42,7 +42,7 @@ def one_pod(rng: np.random.Generator) -> PlacementProblem:
         made,
         cluster=replace(made.cluster, usable=usable),
         shapes=(shape,),
-        terms=ordered(policy, made.terms, tuple(levels)),
+        terms=ordered(policy, made.terms, tuple(levels), pods=1),
     )
 
 
@@ -76,7 +76,10 @@ def test_levels_that_do_not_nest_are_no_matter() -> None:
     assert placed > 100
 
 
-@pytest.mark.parametrize("name", ["nodes_broken", "domains_leaf", "imbalance_leaf", "left_node"])
+NAMES = ("nodes_broken", "domains_leaf", "imbalance_leaf", "left_node", "spent_node")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_term_is_valued_as_the_objective_values_it(name: str) -> None:
     given = replace(one_pod(np.random.default_rng(3)), terms=(name,))
     answer = place(given)
