@@ -12,7 +12,7 @@ from typing import Any
 
 from scheduler.devices import gpus_of
 from scheduler.model import GangKey, InvalidInput, Membership, Pod
-from scheduler.workloads import parallelism
+from scheduler.workloads import launchers, parallelism
 from scheduler.workloads.keys import JOB, JOB_INDEX, POD_INDEX, POD_TEMPLATE
 from scheduler.workloads.known import Known, owner_of, workload
 from scheduler.workloads.templates import Document, Facts, Find, Made, mapping, number, optional, pod_of
@@ -62,7 +62,7 @@ def _spans(pod: Pod) -> bool:
         sizes = parallelism.of_pod(pod)
     except InvalidInput:
         return False
-    return (sizes.tensor or 1) * (sizes.pipeline or 1) > gpus or parallelism.nodes_of(pod) > 1
+    return (sizes.tensor or 1) * (sizes.pipeline or 1) > gpus or launchers.nodes_of(pod) > 1
 
 
 def expand_stateful_set(document: Document, *, owner: str, find: Find) -> list[dict[str, Any]]:

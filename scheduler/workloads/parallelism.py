@@ -120,7 +120,7 @@ def _of_pod(pod: Pod, *, known: Collection[str]) -> Parallelism:
         unclear: set[str] = set()
         for short, text, where, before in _statements(container):
             source = f"container {container.name}: {where}"
-            value = _value(text, container, pod)
+            value = value_of(text, container, pod)
             if value is None:
                 unclear.add(short)
                 unknown.setdefault(short, f"{source} is {text}, which only the running container knows")
@@ -145,27 +145,6 @@ def _of_pod(pod: Pod, *, known: Collection[str]) -> Parallelism:
     return Parallelism(**sizes, sources=tuple(sources.items()))
 
 
-_NODE_FLAGS = ("--nnodes", "--num-nodes")
-"""How many nodes (pods) the engine in each of them is told of, by vLLM, SGLang and torchrun."""
-
-
-def nodes_of(pod: Pod) -> int:
-    """The pods that an engine is told to run over, 1 when it is told nothing or nothing that can be read."""
-    return max((_nodes(container, pod) for container in pod.containers), default=1)
-
-
-def _nodes(container: Container, pod: Pod) -> int:
-    words = _words(container)
-    found = 1
-    for at, word in enumerate(words):
-        written, equals, value = word.partition("=")
-        if _plain(written) in _NODE_FLAGS or written.rpartition(".")[2] == "num_nodes":
-            text = value if equals else words[at + 1] if at + 1 < len(words) else ""
-            number = _value(text.rpartition(":")[2], container, pod)
-            found = number if isinstance(number, int) else 1
-    return found
-
-
 def _experts(found: dict[str, tuple[int, str]], container: Container) -> None:
     """The expert-parallel size that follows from vLLM's switch, when a size says how many ranks there are."""
     if "ep" in found or not {"tp", "dp"} & found.keys() or _EXPERTS_EVERYWHERE not in _flags_of(container):
@@ -175,7 +154,7 @@ def _experts(found: dict[str, tuple[int, str]], container: Container) -> None:
 
 
 def _flags_of(container: Container) -> set[str]:
-    return {_plain(word) for word in _words(container)}
+    return {plain(word) for word in words_of(container)}
 
 
 @lru_cache(maxsize=4096)
@@ -184,20 +163,20 @@ def _statements(container: Container) -> tuple[_Statement, ...]:
 
     The pods of a gang mostly have equal containers, so these are read once.
     """
-    words = _words(container)
-    engine = _engine(container, words)
+    words = words_of(container)
+    engine = engine_of(container, words)
     flags = _FLAGS | _ENGINE_FLAGS.get(engine, {})
     said: dict[str, _Statement] = {}
     for at, word in enumerate(words):
         written, equals, value = word.partition("=")
-        short = flags.get(_plain(written)) or (_setting(written) if equals else None)
+        short = flags.get(plain(written)) or (_setting(written) if equals else None)
         if short is None or (not equals and at + 1 == len(words)):
             continue
         text = value if equals else words[at + 1]
         earlier = said.get(short)
         before = earlier.text if earlier and earlier.text != text else ""
         said[short] = _Statement(short, text, written, before)
-    if engine == "sglang" and any(_plain(word) == _DATA_INSIDE_TENSOR for word in words):
+    if engine == "sglang" and any(plain(word) == _DATA_INSIDE_TENSOR for word in words):
         said.pop("dp", None)
     environment = _ENVIRONMENT | _ENGINE_ENVIRONMENT.get(engine, {})
     stated = (
@@ -213,13 +192,13 @@ def _setting(written: str) -> str | None:
     return None if written.startswith("-") else _SETTINGS.get(written.lstrip("+").rpartition(".")[2])
 
 
-def _plain(flag: str) -> str:
+def plain(flag: str) -> str:
     """A flag as it stands in the tables; vLLM and TensorRT-LLM also write it with underscores."""
     return flag.replace("_", "-") if flag.startswith("--") else flag
 
 
 @lru_cache(maxsize=4096)
-def _words(container: Container) -> tuple[str, ...]:
+def words_of(container: Container) -> tuple[str, ...]:
     """The command line, with what stands in a shell's script split into its words."""
     return tuple(_unfolded((*container.command, *container.args), _DEEPEST))
 
@@ -245,13 +224,13 @@ def _split(script: str) -> Iterable[str]:
         return _OPERATORS.sub(" ; ", text).split()
 
 
-def _engine(container: Container, words: Sequence[str]) -> str:
+def engine_of(container: Container, words: Sequence[str]) -> str:
     text = " ".join((*words, container.image)).lower()
     found = [name for name, signs in _ENGINE_WORDS.items() if any(sign in text for sign in signs)]
     return found[0] if len(found) == 1 else next((n for n in found if n in container.image.lower()), "")
 
 
-def _value(text: str, container: Container, pod: Pod) -> int | str | None:
+def value_of(text: str, container: Container, pod: Pod) -> int | str | None:
     """The number; the text itself when it is a literal that is none; None for an unknown variable."""
     if "$" not in text and "`" not in text:
         return _number(text)
@@ -270,7 +249,7 @@ def _value(text: str, container: Container, pod: Pod) -> int | str | None:
 @lru_cache(maxsize=4096)
 def _assigned(container: Container) -> Mapping[str, str]:
     """Variables that a script sets itself, as in `export TP=8; vllm serve -tp $TP`."""
-    found = (_ASSIGNMENT.fullmatch(word) for word in _words(container))
+    found = (_ASSIGNMENT.fullmatch(word) for word in words_of(container))
     return {match[1]: match[2] for match in found if match}
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from scheduler.devices import gpus_of
 from scheduler.model import Membership, Pod
-from scheduler.workloads.parallelism import FIELDS, nodes_of
+from scheduler.workloads.launchers import doubts_of, nodes_of, world_of
+from scheduler.workloads.parallelism import FIELDS
 
 Members = Sequence[tuple[Pod, Membership]]
 
@@ -21,6 +22,8 @@ def doubts(members: Members) -> Iterator[str]:
         if where is not None:
             yield f"{short} is not known: {where}"
     yield from _nodes(members)
+    yield from _ranks(members)
+    yield from _of_pods(members)
 
 
 def _nodes(members: Members) -> Iterator[str]:
@@ -36,3 +39,32 @@ def _nodes(members: Members) -> Iterator[str]:
             continue
         told.add(count)
         yield f"{pod.name} tells its engine of {count} nodes; its gang has {len(members)} pods"
+
+
+def _ranks(members: Members) -> Iterator[str]:
+    """A launcher that is told to start more or fewer ranks than there are GPUs: the three numbers."""
+    if any((m.size or 0) > len(members) for _, m in members):
+        return
+    of_group: Counter[str] = Counter()
+    for pod, membership in members:
+        of_group[membership.group] += gpus_of(pod.shape)
+    whole, told = sum(of_group.values()), set[int]()
+    for pod, membership in members:
+        world = world_of(pod)
+        if world is None or not whole or world.ranks in told:
+            continue
+        if world.ranks in (whole, of_group[membership.group], gpus_of(pod.shape)):
+            continue
+        told.add(world.ranks)
+        counted = f"its gang has {len(members)} pods with {whole} GPUs together"
+        yield f"{pod.name} {world.said} = {world.ranks} ranks; {counted}"
+
+
+def _of_pods(members: Members) -> Iterator[str]:
+    """What single pods are told, once for all pods that are alike."""
+    seen: set[tuple[object, ...]] = set()
+    for pod, membership in members:
+        alike = (pod.containers, pod.shape.requests, membership.parallelism)
+        if alike not in seen:
+            seen.add(alike)
+            yield from doubts_of(pod, membership.parallelism)

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
+from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.workloads.keys import LWS
-from scheduler.workloads.parallelism import nodes_of, of_pod
-from tests.builders import pod
+from scheduler.workloads.launchers import doubts_of, nodes_of, world_of
+from scheduler.workloads.parallelism import of_pod
+from tests.builders import members, pod
 
 VLLM, SGLANG, TRTLLM = (
     "vllm/vllm-openai:v0.11",
@@ -224,3 +226,72 @@ def test_a_variable_that_nobody_knows_is_told() -> None:
 )
 def test_the_nodes_that_an_engine_is_told_of(words: tuple[str, ...], wanted: int) -> None:
     assert nodes_of(holding(container(*words))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "ranks"),
+    [
+        (("torchrun", "--nnodes=2", "--nproc_per_node=8", "train.py"), 16),
+        (("torchrun", "--nproc-per-node", "4", "train.py"), 4),
+        (("torchrun", "--nnodes", "2", "--nproc-per-node=gpu"), None),
+        (("torchrun", "--nnodes=$N", "--nproc-per-node=8"), None),
+        (("deepspeed", "--num_nodes", "3", "--num_gpus", "8", "train.py"), 24),
+        (("python", "pretrain.py", "trainer.num_nodes=4", "++trainer.devices=8"), 32),
+        (("python3", "launch_triton_server.py", "--world_size=16"), 16),
+        (("bash", "-c", "/usr/bin/mpirun --allow-run-as-root -np 12 trtllm-serve m"), 12),
+        (("python", "-n", "4"), None),
+    ],
+)
+def test_the_ranks_that_a_launcher_starts(words: tuple[str, ...], ranks: int | None) -> None:
+    found = world_of(holding(container(*words)))
+    assert (found.ranks if found else None) == ranks
+
+
+def with_gpus(count: int, *words: str, image: str = VLLM, env: dict[str, str] | None = None) -> Pod:
+    return replace(pod("p", gpus=count), containers=(container(*words, image=image, env=env),))
+
+
+@pytest.mark.parametrize(
+    ("one", "wanted"),
+    [
+        (
+            with_gpus(4, "-tp", "8", env={"NCCL_MNNVL_ENABLE": "0"}),
+            "NCCL_MNNVL_ENABLE=0 turns NVLink between",
+        ),
+        (with_gpus(4, "-tp", "8", env={"NCCL_MNNVL_ENABLE": "1"}), None),
+        (with_gpus(8, "-tp", "8", env={"NCCL_MNNVL_ENABLE": "0"}), None),
+        (with_gpus(8, "-tp", "8", env={"NCCL_P2P_DISABLE": "1"}), "NCCL_P2P_DISABLE=1 keeps tp 8"),
+        (with_gpus(8, "-tp", "8", env={"NCCL_NVLS_ENABLE": "0"}), None),
+        (
+            with_gpus(8, "-tp", "4", "-dp", "4", "-dpl", "4"),
+            "-dpl 4 x tp 4 x pp 1 = 16 ranks in a pod; it has 8",
+        ),
+        (with_gpus(8, "-tp", "2", "-dp", "8", "--data-parallel-size-local", "4"), None),
+        (
+            with_gpus(8, "--data-parallel-size=6", "-tp=2", "--data-parallel-size-local=4"),
+            "--data-parallel-size-local 4 does not divide --data-parallel-size 6",
+        ),
+        (
+            with_gpus(8, "--tp", "8", "--dp-size", "3", "--enable-dp-attention", image=SGLANG),
+            "--dp-size 3 with --enable-dp-attention does not divide --tp 8",
+        ),
+        (with_gpus(8, "--tp", "8", "--dp", "4", "--enable-dp-attention", image=SGLANG), None),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told_with_container_and_word(
+    one: Pod, wanted: str | None
+) -> None:
+    found = list(doubts_of(one, of_pod(one)))
+    assert bool(found) == (wanted is not None), found
+    if wanted is not None:
+        assert found[0].startswith("pod default/p container main: ") and wanted in found[0]
+
+
+def test_a_world_that_is_not_the_gang_is_told_with_the_three_numbers() -> None:
+    words = ("torchrun", "--nnodes=2", "--nproc-per-node=8", "x.py")
+    pods = [replace(one, containers=(container(*words),)) for one in members("g", 3)]
+    gang = assemble([(one, membership_of(one, {})) for one in pods])  # type: ignore[misc]
+    assert any(
+        "--nnodes 2 x --nproc-per-node 8 = 16 ranks; its gang has 3 pods with 24 GPUs together" in text
+        for text in gang.warnings
+    )
