@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from scheduler.engine.apart import Apart
+from scheduler.engine.arrivals import adopt
 from scheduler.engine.facts import (
     ClassesSeen,
     FabricSeen,
@@ -170,7 +171,9 @@ class Engine:
             self.release(record)
             del self.gangs[record.key]
             return
+        awaited = record.absent
         record.expect(() if record.faults else self._members.followers(record.pods))
+        adopt(record, awaited, self.world.ledger)
         note_start(record)
         event = self._member_event(record)
         if event is Event.COMPLETE and record.state in (State.RESERVED, State.COMMITTING):

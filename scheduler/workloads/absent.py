@@ -39,13 +39,13 @@ def followers(members: Members, known: Known) -> tuple[tuple[Pod, Membership], .
     if size is None or len(members) >= size:
         return ()
     here = {pod.key for pod, _ in members}
-    numbered = {one for pod, membership in members if (one := _identity(pod, membership)) is not None}
+    numbered = {one for pod, membership in members if (one := identity(pod, membership)) is not None}
     found: dict[PodKey, tuple[Pod, Membership]] = {}
     for pod in _awaited(members, known):
         if pod.key in here:
             continue
         membership = _speaks(pod, members[0], known)
-        if membership is not None and _identity(pod, membership) not in numbered:
+        if membership is not None and identity(pod, membership) not in numbered:
             found[pod.key] = (pod, membership)
     missing = size - len(members)
     return tuple(found.values())[:missing] if len(found) >= missing else ()
@@ -95,7 +95,7 @@ def _speaks(pod: Pod, first: tuple[Pod, Membership], known: Known) -> Membership
     return membership if membership is not None and membership.gang == first[1].gang else None
 
 
-def _identity(pod: Pod, membership: Membership) -> tuple[str, str] | None:
+def identity(pod: Pod, membership: Membership) -> tuple[str, str] | None:
     """Group and number of a member: pods with random names are recognised by these."""
     number = next((pod.labels[key] for key in INDEX_LABELS if key in pod.labels), None)
     if number is None:

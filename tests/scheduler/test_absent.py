@@ -9,7 +9,7 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.facts import PodGone, PodSeen, WorkloadSeen
 from scheduler.engine.heirs import UNCLAIMED_S
 from scheduler.engine.states import State
-from scheduler.model import GangKey, NodeName, Pod
+from scheduler.model import GangKey, NodeName, Pod, PodKey
 from scheduler.workloads.keys import LWS
 from tests.builders import engine_with, members, plan_all, see, two_leaves
 
@@ -76,8 +76,11 @@ def test_the_leader_is_placed_with_room_for_workers_that_do_not_exist() -> None:
     assert engine.gangs[GangKey("default", "other")].state is State.BLOCKED
     for worker in found.pods[1:]:
         see(engine, live(worker))
-        plan_all(engine, now_s=1001.0)
-    assert len(record.plan.slots if record.plan else ()) == 3
+        assert plan_all(engine, now_s=1001.0) == []  # each takes the place that is held for it
+    assert record.plan is not None and len(record.plan.slots) == 3
+    assert {slot.pod for slot in record.plan.slots.values()} == {pod.key for pod in found.pods}
+    assert record.report is not None
+    assert {one["pod"] for one in record.report["pods"]} == {str(pod.key) for pod in found.pods}
     for worker in found.pods[1:]:
         bind(engine, live(worker))
     assert (record.state, nodes_held(engine, "m-0-r1")) == (State.BOUND, 0)
@@ -148,3 +151,37 @@ def test_a_rolling_update_is_two_gangs_and_the_next_finds_the_room_of_the_last()
     plan_all(engine)
     assert engine.gangs[GangKey("default", "m-0-r2")].state is State.RESERVED
     assert nodes_held(engine, "m-0-r2") == 3
+
+
+def test_a_follower_that_is_not_as_it_was_planned_is_planned_again() -> None:
+    """Twice the CPUs of its template, or a node selector that its place does not meet."""
+    for change in (
+        {"requests": (("cpu", 2000), ("nvidia.com/gpu", 8), ("pods", 1))},
+        {"node_selector": (("a", "b"),)},
+    ):
+        engine, found = engine_with(*two_leaves(2)), lws()
+        engine.observe(WorkloadSeen(found.workloads[0]))
+        leader = live(found.pods[0])
+        see(engine, leader)
+        plan_all(engine)
+        bind(engine, leader)
+        worker = live(found.pods[1])
+        see(engine, replace(worker, shape=replace(worker.shape, **change)))  # type: ignore[arg-type]
+        assert len(plan_all(engine, now_s=1.0)) == 1
+
+
+def test_followers_with_names_of_their_own_take_their_places_by_number() -> None:
+    """Pods of a Job have a random suffix, which nobody can know before."""
+    engine, found = engine_with(*two_leaves(2)), lws()
+    engine.observe(WorkloadSeen(found.workloads[0]))
+    leader = live(found.pods[0])
+    see(engine, leader)
+    plan_all(engine)
+    bind(engine, leader)
+    for worker in found.pods[1:]:
+        named = live(worker)
+        see(engine, replace(named, key=PodKey("default", f"{named.key.name}-x7f2q")))
+        assert plan_all(engine, now_s=1.0) == []
+        bind(engine, replace(named, key=PodKey("default", f"{named.key.name}-x7f2q")))
+    record = engine.gangs[GangKey("default", "m-0-r1")]
+    assert (record.state, nodes_held(engine, "m-0-r1")) == (State.BOUND, 0)
