@@ -171,8 +171,7 @@ class Engine:
             self.release(record)
             del self.gangs[record.key]
             return
-        awaited = record.absent
-        record.expect(() if record.faults else self._members.followers(record.pods))
+        awaited = record.expect(() if record.faults else self._members.followers(record.pods))
         adopt(record, awaited, self.world.ledger)
         note_start(record)
         event = self._member_event(record)

@@ -76,11 +76,13 @@ class GangRecord:
         if succeeded:
             self.succeeded.add(uid)
 
-    def expect(self, absent: tuple[tuple[Pod, Membership], ...]) -> None:
-        """Take over which members are still to be made."""
-        if absent != self.absent:
+    def expect(self, absent: tuple[tuple[Pod, Membership], ...]) -> tuple[tuple[Pod, Membership], ...]:
+        """Take over which members are still to be made; those of before."""
+        before = self.absent
+        if absent != before:
             self.version += 1
             self.absent = absent
+        return before
 
     def shape_of(self, uid: str) -> PodShape:
         """The shape of a member, also of one that does not exist yet."""
