@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from scheduler.devices import gpus_of
@@ -61,23 +62,35 @@ def refused_report(
 
 
 def invalid_report(key: GangKey, faults: Sequence[InvalidField]) -> dict[str, Any]:
-    """A gang whose description contradicts itself."""
+    """A gang whose description contradicts itself; what many pods say alike is told once."""
+    told = _each_once(faults)
     return {
         "gang": str(key),
         "verdict": "invalid",
         "proof": "proven",
         "reason": {
             "code": str(Code.INVALID),
-            "message": "; ".join(str(fault) for fault in faults),
+            "message": "; ".join(told.values()),
             "level": "",
             "needed": 0,
             "best": 0,
             "blocking": [
-                {"kind": "constraint", "name": f"{fault.object}: {fault.field}", "fact": str(fault)}
-                for fault in faults
+                {"kind": "constraint", "name": f"{fault.object}: {fault.field}", "fact": text}
+                for fault, text in told.items()
             ],
             "fixes": [],
         },
+    }
+
+
+def _each_once(faults: Sequence[InvalidField]) -> dict[InvalidField, str]:
+    """The words by the first fault of every kind: field, value and what would be right."""
+    alike: dict[tuple[str, str, str], list[InvalidField]] = {}
+    for fault in dict.fromkeys(faults):
+        alike.setdefault((fault.field, fault.value, fault.wanted), []).append(fault)
+    return {
+        first: str(replace(first, object=f"{first.object} and {len(more)} more") if more else first)
+        for first, *more in alike.values()
     }
 
 

@@ -25,11 +25,12 @@ def surroundings(world: World, owners: Owners, problem: PlacementProblem, gang: 
     gang's pods off nodes.
 
     What is held for a gang counts as that gang. Pods of unknown owner are left out: nothing could be
-    said of them.
+    said of them; and so are the gang's own members, which the problem knows as fixed.
     """
     ledger, use = world.ledger, _Uses(problem)
+    own = ("gang", problem.gang)
     for uid, (node, running) in ledger.running().items():
-        if uid in owners and node in ledger.nodes:
+        if uid in owners and node in ledger.nodes and owners[uid] != own:
             use.add(owners[uid], ledger.index(node), running)
     for owner, hold in ledger.holds.items():
         if str(owner) != problem.gang:

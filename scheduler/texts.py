@@ -1,4 +1,4 @@
-"""Text from the cluster on its way to a terminal, a log, an Event: nothing in it may steer the reader."""
+"""Text on its way to a terminal, a log, an Event: nothing from the cluster in it may steer the reader."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def capped(text: str, most: int) -> str:
     if len(data) <= most:
         return data.decode("utf-8")
     return data[: most - 3].decode("utf-8", errors="ignore") + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 pod`, `2 pods`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -118,7 +118,8 @@ def print_decision(gang: Report, *, wide: bool) -> None:
     if reason:
         print(f"\n{clean(gang['gang'])}: {clean(reason['message'])}  [{reason['code']}]")
         for fact in reason["blocking"][:MOST_FACTS]:
-            print(f"  - {clean(fact['fact'])}")
+            if fact["fact"] != reason["message"]:
+                print(f"  - {clean(fact['fact'])}")
         if len(reason["blocking"]) > MOST_FACTS:
             print(f"  - and {len(reason['blocking']) - MOST_FACTS} more, which -o json lists")
         for fix in reason["fixes"]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scheduler.devices import gpus_of
 from scheduler.model import Gang, InvalidField, InvalidInput, Member, Parallelism, Scope
+from scheduler.placement.anew import unfixed
 from scheduler.placement.problem import Int32, PlacementProblem, dense, only, slots
 from scheduler.placement.tree import tree_form
 
@@ -135,7 +136,7 @@ def _constrained(
 def _could_hold(problem: PlacementProblem, at: int, level: str) -> bool:
     """Whether some empty domain of a level could hold one pipeline, tensor-parallel groups whole."""
     pods = np.flatnonzero(problem.rules[at].block_of >= 0)
-    own = only(_constrained(problem, at, required=level), pods)
+    own = unfixed(only(_constrained(problem, at, required=level), pods))
     size = int(np.bincount(problem.rules[at].block_of[pods]).max())
     form = tree_form(own, ever=True)
     if form is not None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from scheduler.placement.anew import restarted
 from scheduler.placement.apart import ApartRule
 from scheduler.placement.changes import (
     MOST_FACTS,
@@ -27,12 +30,14 @@ from scheduler.placement.fixes import fixes_of, listed
 from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
 from scheduler.placement.tally import Tally, tally
 from scheduler.placement.tree import tree_form
+from scheduler.texts import counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fact:
     """One fact and what it is about: something that runs, a node out of use, a required level, or what
-    keeps pods off nodes (`bar`: its place among the bars), or keeps parties apart (`apart`: its place)."""
+    keeps pods off nodes (`bar`: its place among the bars), or keeps parties apart (`apart`: its place);
+    `own`: the gang's own members that run."""
 
     blocking: Blocking
     occupant: Occupant | None = None
@@ -40,11 +45,12 @@ class _Fact:
     required: tuple[int, str] | None = None
     bar: tuple[Bars, int] | None = None
     apart: int | None = None
+    own: bool = False
 
     @property
     def passes(self) -> bool:
         """Whether it ends by itself, or by an administrator's hand: who runs, a node out of use."""
-        return self.required is None and self.bar is None and self.apart is None
+        return not self.own and self.required is None and self.bar is None and self.apart is None
 
 
 def explain(
@@ -64,7 +70,7 @@ def explain(
     if refusal.proof != "proven":
         return refusal
     asker = Asker(limits, most=MOST_FACTS)
-    facts = _facts(problem, around)
+    facts = _facts(problem, around, named=[fact.name for fact in refusal.blocking])
     blocking = _irreducible(problem, facts, asker)
     if asker.unsure or asker.left <= 0:
         blocking = ()  # not proven to be irreducible, so not said
@@ -74,13 +80,17 @@ def explain(
     return replace(refusal, blocking=blocking or refusal.blocking, fixes=fixes)
 
 
-def _facts(problem: PlacementProblem, around: Surroundings) -> list[_Fact]:
+def _facts(problem: PlacementProblem, around: Surroundings, *, named: Sequence[str]) -> list[_Fact]:
     """Everything that could be otherwise. What stands behind is left out first: what keeps pods off nodes,
-    what the gang requires, then nodes, then the smallest of those who run, so that few facts are left."""
+    what the gang requires (but last what the refusal has `named`), then nodes, then the smallest of those
+    who run, so that few facts are left."""
+    stated = [(at, rule, level) for at, rule in enumerate(problem.rules) for level in rule.required]
+    stated.sort(key=lambda one: f"{one[1].scope}={one[2]}" not in named)
     return [
         *(_occupied(one) for one in sorted(around.occupants, key=lambda one: (-len(one.use), one.name))),
         *(_out_of_use(problem, node, why) for node, why in around.unusable),
-        *(_required(at, rule, level) for at, rule in enumerate(problem.rules) for level in rule.required),
+        *_running(problem),
+        *(_required(*one) for one in stated),
         *(_apart(at, rule) for at, rule in enumerate(problem.apart)),
         *_barred(around.bars),
     ]
@@ -92,15 +102,28 @@ def _barred(bars: Bars | None) -> list[_Fact]:
     return [_Fact(reason, bar=(bars, at)) for at, reason in enumerate(bars.reasons)]
 
 
+def _running(problem: PlacementProblem) -> list[_Fact]:
+    """The gang's own members that run: they never move, unless their gang is started anew."""
+    nodes = np.unique(problem.fixed[problem.fixed >= 0]).tolist()
+    if not nodes:
+        return []
+    number = int(np.count_nonzero(problem.fixed >= 0))
+    where = listed([problem.cluster.names[node] for node in nodes])
+    stay = "runs and stays" if number == 1 else "run and stay"
+    fact = f"{counted(number, 'member')} of gang {problem.gang} {stay} on {where}"
+    return [_Fact(Blocking("pod", problem.gang, fact), own=True)]
+
+
 def _occupied(one: Occupant) -> _Fact:
     nodes = len({node for node, _ in one.use})
-    pods = f"{len(one.use)} pod{'s' if len(one.use) > 1 else ''}"
-    fact = f"{one.kind} {one.name} runs {pods} on {nodes} node{'s' if nodes > 1 else ''}"
+    fact = f"{one.kind} {one.name} runs {counted(len(one.use), 'pod')} on {counted(nodes, 'node')}"
     return _Fact(Blocking("pod", one.name, fact), occupant=one)
 
 
 def _lifted(problem: PlacementProblem, gone: Sequence[_Fact]) -> PlacementProblem:
     """The problem with some facts not so."""
+    if any(fact.own for fact in gone):
+        problem = restarted(problem)
     changed = without([fact.occupant for fact in gone if fact.occupant is not None])(problem)
     lifted = [fact.bar for fact in gone if fact.bar is not None]
     if lifted:
@@ -121,7 +144,8 @@ def _out_of_use(problem: PlacementProblem, node: int, why: str) -> _Fact:
 
 def _required(at: int, rule: ScopeRule, level: str) -> _Fact:
     role = f" of group {rule.role}" if rule.role else ""
-    fact = f"{_SUBJECT[rule.scope]}{role} must stay inside one {level}"
+    subject = f"group {rule.role}" if role and rule.scope == "group" else f"{_SUBJECT[rule.scope]}{role}"
+    fact = f"{subject} must stay inside one {level}"
     name = f"{rule.scope}={level}{role}"
     return _Fact(Blocking("constraint", name, fact), required=(at, level))
 

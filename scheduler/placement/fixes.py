@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from scheduler.placement.anew import restarted
 from scheduler.placement.changes import (
     Asker,
     Bars,
@@ -19,9 +20,10 @@ from scheduler.placement.changes import (
     usable,
     without,
 )
+from scheduler.placement.growth import nodes_to_add
 from scheduler.placement.problem import NODE, Fix, Limits, PlacementProblem, ScopeRule, only, slots
 from scheduler.placement.tally import Tally, tally
-from topology.model import Partition
+from scheduler.texts import counted
 
 T = TypeVar("T")
 
@@ -33,8 +35,9 @@ def fixes_of(problem: PlacementProblem, around: Surroundings, limits: Limits) ->
         _wait(problem, around, Asker(limits)),
         _uncordon(problem, around, Asker(limits)),
         *_without_bars(problem, around.bars, Asker(limits)),
+        _restart(problem, Asker(limits)),
         *_relax(problem, Asker(limits)),
-        _add_nodes(problem, Asker(limits)),
+        nodes_to_add(problem, Asker(limits)),
         _resize(problem, Asker(limits)),
     ]
     return tuple(fix for fix in found if fix is not None)
@@ -55,6 +58,15 @@ def _wait(problem: PlacementProblem, around: Surroundings, asker: Asker) -> Fix 
     ends = f"end{'s' if len(names) == 1 else ''} ({pods} pod{'' if pods == 1 else 's'})"
     change = f"wait until {listed(names)} {ends}"
     return Fix(change, "wait", {"until_gone": names, "pods": pods}, verified=True)
+
+
+def _restart(problem: PlacementProblem, asker: Asker) -> Fix | None:
+    """The gang's own members stopped, and all of it placed anew."""
+    running = int(np.count_nonzero(problem.fixed >= 0))
+    if not running or not asker.fits(restarted(problem)):
+        return None
+    change = f"stop the {counted(running, 'member')} of the gang that run and place all of it anew"
+    return Fix(change, "evict", {"victims": [problem.gang], "pods": running}, verified=True)
 
 
 def _far_first(problem: PlacementProblem, occupants: Sequence[Occupant]) -> list[Occupant]:
@@ -164,7 +176,34 @@ def _relax(problem: PlacementProblem, asker: Asker) -> list[Fix]:
         if asker.left > 0 and asker.fits(together(at)(problem)):
             change = f"let {apart.scope}s share a {apart.level}, where each now wants its own"
             fixes.append(Fix(change, "relax", {"scope": apart.scope, "alone": apart.level}, verified=True))
-    return fixes
+    return fixes or _relax_several(problem, asker)
+
+
+def _relax_several(problem: PlacementProblem, asker: Asker) -> list[Fix]:
+    """Required levels of which no single one helps: together they do, and none of them can be spared."""
+    stated = [(at, level) for at, rule in enumerate(problem.rules) for level in rule.required]
+
+    def loosened(some: Sequence[tuple[int, str]]) -> PlacementProblem:
+        changed = problem
+        for at, level in some:
+            changed = relaxed(at, level, None)(changed)
+        return changed
+
+    if len(stated) < 2 or not asker.fits(loosened(stated)):
+        return []
+    needed = _spared(stated, lambda some: asker.fits(loosened(some)), asker)
+    wishes = [(problem.rules[at], level) for at, level in needed]
+    words = " and ".join(
+        f"`{rule.scope}={level}`{f' of group {rule.role}' if rule.role else ''}" for rule, level in wishes
+    )
+    detail = {
+        "relaxed": [
+            {"scope": rule.scope, "from": level, "to": ""} | ({"group": rule.role} if rule.role else {})
+            for rule, level in wishes
+        ]
+    }
+    change = f"{words} as `preferred` in place of `required`"
+    return [Fix(change, "relax", detail, verified=True)]
 
 
 def _relaxation(rule: ScopeRule, level: str, instead: str | None) -> Fix:
@@ -175,119 +214,35 @@ def _relaxation(rule: ScopeRule, level: str, instead: str | None) -> Fix:
     return Fix(f"{now} in place of {stated}", "relax", detail, verified=True)
 
 
-def _add_nodes(problem: PlacementProblem, asker: Asker) -> Fix | None:
-    """The fewest empty nodes beside one of those that are there, like it in everything."""
-    best: tuple[int, int] | None = None
-    for node in _models(problem):
-        most = problem.pods if best is None else best[0] - 1
-        if most < 1 or asker.left <= 0 or not asker.fits(_grown(problem, node, most)):
-            continue
-        low, high = 1, most
-        while low < high and asker.left > 0:
-            middle = (low + high) // 2
-            if asker.fits(_grown(problem, node, middle)):
-                high = middle
-            else:
-                low = middle + 1
-        best = high, node
-    if best is None:
-        return None
-    count, node = best
-    like = problem.cluster.names[node]
-    domains = {
-        p.name: p.names[p.domain_of[node]] for p in problem.cluster.partitions if not _is_own(p, like, node)
-    }
-    where = ", ".join(f"{level} {name}" for level, name in domains.items())
-    change = f"add {count} node{'s' if count > 1 else ''} like {like} beside it ({where})"
-    return Fix(change, "add-nodes", {"nodes": count, "like": like, "domains": domains}, verified=True)
-
-
-def _models(problem: PlacementProblem) -> list[int]:
-    """Nodes to take as a pattern: of the domains of every required level the one with most room, and
-    in it the node that holds most of the gang's first shape."""
-    room = slots(problem, int(problem.shape_of[0]))
-    whole = slots(problem, int(problem.shape_of[0]), ever=True)
-    found: list[int] = []
-    if not whole.any():
-        return found
-    levels = dict.fromkeys(level for rule in problem.rules for level in rule.required if level != NODE)
-    for level in levels or [p.name for p in problem.cluster.partitions[:1]]:
-        domains = problem.cluster.domain_of(level)
-        best = int(np.argmax(np.bincount(domains, weights=np.where(whole > 0, room, 0))))
-        inside = np.flatnonzero((domains == best) & (whole > 0))
-        if inside.size:
-            found.append(int(inside[np.argmax(whole[inside])]))
-    return list(dict.fromkeys(found))
-
-
-def _grown(problem: PlacementProblem, node: int, count: int) -> PlacementProblem:
-    """The problem with so many empty copies of a node, in the same domains; where the node is a domain
-    of its own (NVLink inside one machine), so is every copy."""
-    cluster, copies = problem.cluster, [node] * count
-    partitions = tuple(_with_copies(p, cluster.names[node], node, count) for p in cluster.partitions)
-    grown = replace(
-        cluster,
-        names=(*cluster.names, *(f"{cluster.names[node]}+{at}" for at in range(count))),
-        free=np.concatenate([cluster.free, cluster.total[:, copies]], axis=1),
-        total=np.concatenate([cluster.total, cluster.total[:, copies]], axis=1),
-        usable=np.concatenate([cluster.usable, np.ones(count, dtype=np.bool_)]),
-        partitions=partitions,
-    )
-    shapes = tuple(
-        replace(
-            shape,
-            eligible=np.concatenate([shape.eligible, shape.ever[copies]]),
-            ever=np.concatenate([shape.ever, shape.ever[copies]]),
-        )
-        for shape in problem.shapes
-    )
-    return replace(problem, cluster=grown, shapes=shapes)
-
-
-def _with_copies(partition: Partition, name: str, node: int, count: int) -> Partition:
-    """A level of the fabric with so many copies of a node at its end."""
-    own = int(partition.domain_of[node])
-    if not _is_own(partition, name, node):
-        return replace(partition, domain_of=np.append(partition.domain_of, np.repeat(np.int32(own), count)))
-    first = len(partition.names)
-    return replace(
-        partition,
-        domain_of=np.append(partition.domain_of, np.arange(first, first + count, dtype=np.int32)),
-        names=(*partition.names, *(f"{name}+{at}" for at in range(count))),
-        private=np.append(partition.private, np.repeat(partition.private[own], count)),
-    )
-
-
-def _is_own(partition: Partition, name: str, node: int) -> bool:
-    """Whether a domain is just this node, and has its name or none: a copy beside it would be another."""
-    own = int(partition.domain_of[node])
-    alone = int(np.count_nonzero(partition.domain_of == own)) == 1
-    return alone and (bool(partition.private[own]) or partition.names[own] == name)
-
-
 def _resize(problem: PlacementProblem, asker: Asker) -> Fix | None:
     """The most pods that would fit, whole blocks of ranks only."""
-    unit = _unit(problem)
-    low, high = 0, problem.pods // unit - 1
+    sizes = _cuts(problem)
+    low, high = -1, len(sizes) - 1
     while low < high and asker.left > 0:
         middle = (low + high + 1) // 2
-        if asker.fits(only(problem, range(middle * unit))):
+        if asker.fits(only(problem, range(sizes[middle]))):
             low = middle
         else:
             high = middle - 1
-    if low == 0 or not asker.fits(only(problem, range(low * unit))):
+    if low < 0 or not asker.fits(only(problem, range(sizes[low]))):
         return None
-    pods = low * unit
-    change = f"a gang of {pods} pod{'s' if pods > 1 else ''} would fit now"
-    return Fix(change, "resize", {"pods": pods}, verified=True)
+    change = f"a gang of {counted(sizes[low], 'pod')} would fit now"
+    return Fix(change, "resize", {"pods": sizes[low]}, verified=True)
 
 
-def _unit(problem: PlacementProblem) -> int:
-    """Pods in the largest block below the gang, where blocks are equal; else the whole."""
-    sizes = [np.bincount(rule.block_of[rule.block_of >= 0]) for rule in problem.rules[1:]]
-    if any(size.size == 0 or size.min() != size.max() for size in sizes):
-        return problem.pods
-    return max((int(size[0]) for size in sizes), default=1)
+def _cuts(problem: PlacementProblem) -> list[int]:
+    """Sizes below the gang's at which its ranks end without cutting a block or losing a member that runs;
+    none of a gang of several roles, which needs all of them."""
+    if len(np.unique(problem.shape_of)) > 1 or any(rule.role for rule in problem.rules) or problem.apart:
+        return []
+    whole = np.ones(problem.pods, dtype=np.bool_)  # whether a gang may end behind this rank
+    for rule in problem.rules[1:]:
+        for block in np.unique(rule.block_of[rule.block_of >= 0]).tolist():
+            own = np.flatnonzero(rule.block_of == block)
+            whole[own[0] : own[-1]] = False
+    running = np.flatnonzero(problem.fixed >= 0)
+    whole[: int(running[-1]) + 1 if running.size else 0] = False
+    return (np.flatnonzero(whole[:-1]) + 1).tolist()
 
 
 def listed(names: Sequence[str]) -> str:

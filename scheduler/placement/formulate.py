@@ -159,7 +159,7 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
     wishes = [replace(wish, level=_level(gang, wish, view, known)) for wish in gang.constraints]
     group_of = np.array([member.group for member in gang.members], dtype=np.object_)
     rules = tuple(
-        rule for scope, block_of in blocks for rule in _rules_of_scope(scope, block_of, wishes, group_of)
+        rule for scope, block_of in blocks for rule in _rules_of_scope(gang, scope, block_of, wishes)
     )
     for wish in wishes:
         _refuse_without_blocks(gang, wish, dict(blocks), group_of)
@@ -175,9 +175,10 @@ def _with_rules(problem: PlacementProblem, gang: Gang, view: View) -> PlacementP
 
 
 def _rules_of_scope(
-    scope: Scope, block_of: Int32, wishes: Sequence[Constraint], group_of: NDArray[np.object_]
+    gang: Gang, scope: Scope, block_of: Int32, wishes: Sequence[Constraint]
 ) -> list[ScopeRule]:
     """One rule, or one per role that has wishes of its own and one for the rest."""
+    group_of = np.array([member.group for member in gang.members], dtype=np.object_)
     common = [wish for wish in wishes if wish.scope == scope and wish.group is None]
     own: dict[str, list[Constraint]] = {}
     for wish in wishes:
@@ -186,7 +187,14 @@ def _rules_of_scope(
     parts = [(group, group_of == group, [*common, *more]) for group, more in own.items()]
     rest = ~np.isin(group_of, list(own)) if own else np.ones(len(block_of), dtype=np.bool_)
     return [
-        ScopeRule(scope, scope, dense(np.where(inside, block_of, -1)), *_levels(some), role=role)
+        ScopeRule(
+            scope,
+            scope,
+            dense(np.where(inside, block_of, -1)),
+            *_levels(some),
+            role=role,
+            names=_names(gang, scope, block_of[inside], group_of[inside]),
+        )
         for role, inside, some in [*parts, ("", rest, common)]
         if (block_of[inside] >= 0).any()
     ]
@@ -215,6 +223,13 @@ def _parts(gang: Gang, wishes: Sequence[Constraint]) -> tuple[ScopeRule, ...]:
 
 def _may_join(rule: ScopeRule, levels: tuple[tuple[str, ...], ...], pods: Bool) -> bool:
     return (rule.required, rule.preferred) == levels and not (rule.block_of[pods] >= 0).any()
+
+
+def _names(gang: Gang, scope: Scope, block_of: Int32, group_of: NDArray[np.object_]) -> tuple[str, ...]:
+    """The groups' names, block by block; segments and other blocks have none."""
+    if scope != "group" or gang.segment_size or not (block_of >= 0).all():
+        return ()
+    return tuple(str(group_of[np.argmax(block_of == block)]) for block in np.unique(block_of).tolist())
 
 
 def _apart(

@@ -66,10 +66,8 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapeDemand:
-    """What one pod of a shape takes (int64[resources]) and where it may run (bool[nodes]).
-
-    `ever`: where it could run once nodes are uncordoned and ready again.
-    """
+    """What one pod of a shape takes (int64[resources]) and where it may run (bool[nodes]); `ever`: where it
+    could run once nodes are uncordoned and ready again."""
 
     requests: Int64
     eligible: Bool
@@ -82,7 +80,7 @@ class ScopeRule:
 
     `block_of`: int32[pods], the block each pod belongs to, -1 for none. Every
     block stays inside one domain of each `required` level; `preferred` levels are
-    objective terms in the order stated. Scope `batch`: a gang among others of one problem.
+    objective terms in the order stated. Scope `batch`: a gang among others. `names`: the blocks', for people.
     """
 
     scope: Scope | Literal["batch"]
@@ -91,6 +89,7 @@ class ScopeRule:
     required: tuple[str, ...] = ()
     preferred: tuple[str, ...] = ()
     role: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +203,6 @@ def _never() -> bool:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long a decision may take, in deterministic solver seconds (work, not wall time).
-
     `refine_s`: what an answer of the tree program that is not proven may cost beyond it.
     `abandoned`: asked before every solve; may be answered by another thread.
     """
@@ -267,7 +265,7 @@ def allowed(problem: PlacementProblem) -> Bool:
 def only(problem: PlacementProblem, pods: Sequence[int] | Int64) -> PlacementProblem:
     """The problem of some of its pods (indices), under the rules that concern them; shapes that
     none of them has stay listed."""
-    rules = (replace(rule, block_of=dense(rule.block_of[pods])) for rule in problem.rules)
+    rules = (_rule_of(rule, rule.block_of[pods]) for rule in problem.rules)
     return replace(
         problem,
         rules=tuple(rule for rule in rules if (rule.block_of >= 0).any()),
@@ -277,6 +275,11 @@ def only(problem: PlacementProblem, pods: Sequence[int] | Int64) -> PlacementPro
         replica_of=dense(problem.replica_of[pods]),
         fixed=problem.fixed[pods],
     )
+
+
+def _rule_of(rule: ScopeRule, block_of: Int32) -> ScopeRule:
+    kept = np.unique(block_of[block_of >= 0]) if rule.names else ()
+    return replace(rule, block_of=dense(block_of), names=tuple(rule.names[block] for block in kept))
 
 
 def dense(ids: Int32 | Int64) -> Int32:

@@ -9,6 +9,7 @@ from scheduler.placement.dp import fits
 from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked
 from scheduler.placement.runs import summed
 from scheduler.placement.tree import TreeForm, owners, tree_form
+from scheduler.texts import counted
 
 SCOPE_WORDS = {
     "gang": "the gang",
@@ -58,14 +59,26 @@ def _best(form: TreeForm, scope: str, size: int, bound: int) -> int:
 
 def no_node(problem: PlacementProblem) -> Rejection:
     facts = tuple(
-        Blocking("selector", reason, f"{count} nodes: {reason}") for reason, count in problem.excluded
+        Blocking("selector", reason, f"{counted(count, 'node')}: {reason}")
+        for reason, count in problem.excluded
     )
-    message = f"no node may run these pods: {'; '.join(fact.fact for fact in facts[:3])}"
+    message = f"no node may run {_homeless(problem)}: {'; '.join(fact.fact for fact in facts[:3])}"
     if not problem.cluster.size:
         message = "the cluster has no nodes"
     return Rejection(
         Code.NO_NODE_MATCHES, message, possible=False, level="node", needed=problem.pods, blocking=facts
     )
+
+
+def _homeless(problem: PlacementProblem) -> str:
+    """The pods of the first shape that may run nowhere, by the name of their group where all are in one."""
+    shape = next((at for at, one in enumerate(problem.shapes) if not one.ever.any()), 0)
+    own = np.flatnonzero(problem.shape_of == shape)
+    for rule in problem.rules:
+        blocks = np.unique(rule.block_of[own])
+        if rule.names and blocks.size == 1 and blocks[0] >= 0:
+            return f"the pods of group {rule.names[blocks[0]]}"
+    return "these pods"
 
 
 def _too_small(
@@ -76,7 +89,9 @@ def _too_small(
     level = level or form.levels[bound].names[0]
     code = Code.NO_DOMAIN_FITS if possible else Code.TOO_LARGE_FOR_LEVEL
     what, when = SCOPE_WORDS[scope], "now" if possible else "even when empty"
-    message = f"{what} needs {size} pods in one {level}; the best {level} has room for {best} {when}"
+    message = (
+        f"{what} needs {counted(size, 'pod')} in one {level}; the best {level} has room for {best} {when}"
+    )
     if not possible and scope == "tp":
         message += _wider(form, size, bound)
     facts = (Blocking("constraint", f"{scope}={level}", f"{what} must stay inside one {level}"),)
@@ -117,7 +132,9 @@ def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Re
     best = int(form.capacity[0].sum())
     code, scattered = lacking(problem, possible=possible)
     when = "now" if possible else "even when empty"
-    message = f"the gang needs room for {problem.pods} pods; the cluster has room for {best} {when}"
+    message = (
+        f"the gang needs room for {counted(problem.pods, 'pod')}; the cluster has room for {best} {when}"
+    )
     bound = problem_blocks(form)
     if bound:
         message += ", counting only whole " + " and ".join(
@@ -126,7 +143,7 @@ def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Re
         )
     message += scattered
     resource = problem.cluster.resources[problem.primary]
-    facts = (Blocking("resource", resource, f"{problem.pods} pods needed, room for {best}"),)
+    facts = (Blocking("resource", resource, f"{counted(problem.pods, 'pod')} needed, room for {best}"),)
     return Rejection(
         code,
         message,
@@ -144,6 +161,6 @@ def lost_nodes(problem: PlacementProblem, *, possible: bool) -> tuple[Blocking, 
         return ()
     kinds = {"cordoned": "node", "not ready": "node"}
     return tuple(
-        Blocking(kinds.get(reason, "taint"), reason, f"{count} nodes: {reason}")
+        Blocking(kinds.get(reason, "taint"), reason, f"{counted(count, 'node')}: {reason}")
         for reason, count in problem.excluded
     )

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.placement.anew import restarted
 from scheduler.placement.changes import Bars, Occupant, Surroundings, relaxed, unbarred, usable, without
 from scheduler.placement.explain import explain
-from scheduler.placement.fixes import _grown
+from scheduler.placement.growth import _grown
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Blocking, Fix, Limits, PlacementProblem, Rejection
 from tests.placement.instances import cluster, problem, random_general_problem, random_problem
@@ -19,10 +20,11 @@ LIMITS = Limits()
 
 def surrounded(case: PlacementProblem, rng: np.random.Generator) -> tuple[PlacementProblem, Surroundings]:
     """Turn what is not free into pods that run, and take some nodes out of use."""
+    case, own = running_itself(case)
     cluster = case.cluster
     occupants = []
     for node in range(cluster.size):
-        used = cluster.total[:, node] - cluster.free[:, node]
+        used = cluster.total[:, node] - cluster.free[:, node] - own[:, node]
         while used.any():
             part = np.minimum(used, rng.integers(0, 3, len(used)))
             if part.any():
@@ -35,6 +37,21 @@ def surrounded(case: PlacementProblem, rng: np.random.Generator) -> tuple[Placem
     )
     around = Surroundings(tuple(occupants), tuple((node, "cordoned") for node in out))
     return replace(case, shapes=shapes), around
+
+
+def running_itself(case: PlacementProblem) -> tuple[PlacementProblem, Any]:
+    """The problem with room for the members that run, where their nodes are large enough, and what they
+    take (int64[resources, nodes])."""
+    cluster, fixed = case.cluster, case.fixed.copy()
+    own = np.zeros_like(cluster.total)
+    for pod in np.flatnonzero(fixed >= 0).tolist():
+        more = own[:, fixed[pod]] + case.shapes[int(case.shape_of[pod])].requests
+        if (more > cluster.total[:, fixed[pod]]).any():
+            fixed[pod] = -1
+        else:
+            own[:, fixed[pod]] = more
+    free = np.minimum(cluster.free, cluster.total - own)
+    return replace(case, cluster=replace(cluster, free=free), fixed=fixed), own
 
 
 def test_facts_block_and_none_can_be_spared_and_fixes_work() -> None:
@@ -122,7 +139,8 @@ def without_bar(case: PlacementProblem, around: Surroundings, fix: Fix) -> Place
 
 def only(case: PlacementProblem, around: Surroundings, names: set[str]) -> PlacementProblem:
     """The problem with only these facts so."""
-    changed = without([one for one in around.occupants if one.name not in names])(case)
+    started = case if case.gang in names else restarted(case)
+    changed = without([one for one in around.occupants if one.name not in names])(started)
     if around.bars is not None:
         lifted = [at for at, reason in enumerate(around.bars.reasons) if reason.name not in names]
         changed = unbarred(around.bars, lifted)(changed)
@@ -142,6 +160,16 @@ def applied(case: PlacementProblem, around: Surroundings, kind: str, detail: obj
         return without([one for one in around.occupants if one.name in detail["until_gone"]])(case)
     if kind == "uncordon":
         return usable([case.cluster.names.index(name) for name in detail["nodes"]])(case)
+    if kind == "evict":
+        assert detail["victims"] == [case.gang]
+        return restarted(case)
+    if kind == "relax" and "relaxed" in detail:
+        for one in detail["relaxed"]:
+            at = next(
+                i for i, r in enumerate(case.rules) if r.scope == one["scope"] and one["from"] in r.required
+            )
+            case = relaxed(at, one["from"], None)(case)
+        return case
     if kind == "relax":
         at = next(i for i, rule in enumerate(case.rules) if rule.scope == detail["scope"])
         return relaxed(at, detail["from"], detail["to"] or None)(case)
