@@ -239,7 +239,7 @@ class Service(Readings):
         return answer
 
     def prioritize(self, body: bytes) -> bytes:
-        return answers.prioritize_nodes(self.engine, body, self._clock())
+        return answers.prioritize_nodes(self.engine, body)
 
     def preempt(self, body: bytes) -> bytes:
         return answers.preempt(self.engine, body)

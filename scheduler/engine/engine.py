@@ -29,6 +29,7 @@ from scheduler.engine.facts import (
 )
 from scheduler.engine.guard import endangered, violated
 from scheduler.engine.halves import note_start
+from scheduler.engine.heard import Heard
 from scheduler.engine.heirs import Heirs
 from scheduler.engine.members import Members
 from scheduler.engine.plans import Plan, Request, Slot, line_of, plan_of
@@ -56,6 +57,7 @@ class Engine:
         self._apart = Apart(self.gangs)
         self._heirs = Heirs(self.gangs, lease_s=lease_s)
         self._members = Members()
+        self.heard = Heard()
         self._dirty: dict[GangKey, None] = {}
         self._room = 0
         self.term = ""
@@ -322,9 +324,9 @@ class Engine:
         """A pod that waits or belongs to a gang."""
         return self._members.pod(uid)
 
-    def gang_of(self, uid: str) -> GangKey | None:
-        """The gang of a pod, None for a pod without one."""
-        return self._members.gang_of(uid)
+    def gang_of(self, uid: str, unseen: Pod | None = None) -> GangKey | None:
+        """The gang of a pod, None for a pod without one; or of one `unseen`, which changes nothing."""
+        return self._members.gang_of(uid) if unseen is None else self._members.would_say(unseen)
 
     def owners(self) -> Callable[[], dict[str, tuple[str, str]]]:
         """Who every running pod belongs to now, by uid: a gang or itself; the call may be made elsewhere."""

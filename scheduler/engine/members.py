@@ -86,6 +86,10 @@ class Members:
         self._read[pod.uid] = reading
         return reading
 
+    def would_say(self, pod: Pod) -> GangKey | None:
+        """The gang that a pod would belong to; nothing is taken over."""
+        return self._reading(pod)[0]
+
     def gone(self, uid: str) -> GangKey | None:
         """Forget a pod; the gang it belonged to."""
         key = self._key.pop(uid, None)

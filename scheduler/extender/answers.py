@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from scheduler.engine.engine import Engine
-from scheduler.engine.facts import PodSeen
 from scheduler.engine.replies import Reason
 from scheduler.extender import wire
 from scheduler.kube.objects import pod_from_bytes
-from scheduler.model import NodeName
+from scheduler.model import NodeName, Pod
 
 TOP_SCORE = 10
 
@@ -18,15 +17,14 @@ def filter_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
     Raises InvalidInput for a body that is not a filter request.
     """
     args, names = wire.read_filter(body)
-    uid = _known(engine, args, now_s)
-    if engine.gang_of(uid) is None:
-        return _screened(engine, args, names, uid)
-    slot = engine.slot(uid)
+    uid, unseen = _asked(engine, args)
+    key = engine.gang_of(uid, unseen)
+    if key is None:
+        return _screened(engine, args, names, unseen or engine.pod(uid))
+    slot = engine.slot(uid) if unseen is None else Reason.FORMING
     if isinstance(slot, Reason):
         return wire.write_filter(args, [], refused=names, reason=slot)
-    key = engine.gang_of(uid)
-    if key is not None:
-        engine.renew(key, now_s)
+    engine.renew(key, now_s)
     if slot.node in names:
         return wire.write_filter(args, [slot.node], refused=[], reason="")
     # A list without the planned node is no fact about it: it may be a probe of one
@@ -34,8 +32,7 @@ def filter_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
     return wire.write_filter(args, [], refused=names, reason=Reason.ELSEWHERE)
 
 
-def _screened(engine: Engine, args: wire.FilterArgs, names: list[str], uid: str) -> bytes:
-    pod = engine.pod(uid)
+def _screened(engine: Engine, args: wire.FilterArgs, names: list[str], pod: Pod | None) -> bytes:
     held = set(engine.world.ledger.only_held([NodeName(name) for name in names], pod.shape)) if pod else set()
     if not held:
         return wire.write_filter(args, names, refused=[], reason="")
@@ -43,21 +40,25 @@ def _screened(engine: Engine, args: wire.FilterArgs, names: list[str], uid: str)
     return wire.write_filter(args, keep, refused=[n for n in names if n in held], reason=Reason.HELD)
 
 
-def _known(engine: Engine, args: wire.FilterArgs, now_s: float) -> str:
-    """The uid of the pod; one that the watch has not brought yet is taken from the request."""
+def _asked(engine: Engine, args: wire.FilterArgs) -> tuple[str, Pod | None]:
+    """The uid of the pod; and the pod of the request itself while the watch has not brought it.
+
+    It may never exist: a call can be a simulation. So it is remembered for its Binding, and no more.
+    """
     uid = wire.uid_of(args.pod)
-    if engine.pod(uid) is None and engine.world.ledger.node_of(uid) is None:
-        engine.observe(PodSeen(pod_from_bytes(args.pod)))
-        engine.refresh(now_s)
-    return uid
+    if engine.pod(uid) is not None or engine.world.ledger.node_of(uid) is not None:
+        return uid, None
+    unseen = pod_from_bytes(args.pod)
+    engine.heard.hear(unseen)
+    return uid, unseen
 
 
-def prioritize_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
+def prioritize_nodes(engine: Engine, body: bytes) -> bytes:
     """Full nodes first for pods without a gang, so that whole nodes and domains stay free for gangs."""
     args, names = wire.read_filter(body)
-    uid = _known(engine, args, now_s)
-    slot = engine.slot(uid) if engine.gang_of(uid) is not None else None
-    if slot is not None:
+    uid, unseen = _asked(engine, args)
+    if engine.gang_of(uid, unseen) is not None:
+        slot = engine.slot(uid) if unseen is None else Reason.FORMING
         planned = None if isinstance(slot, Reason) else slot.node
         return wire.write_scores([(name, TOP_SCORE if name == planned else 0) for name in names])
     return wire.write_scores(

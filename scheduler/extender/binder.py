@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scheduler.engine.engine import Engine
+from scheduler.engine.facts import PodSeen
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Reason
 from scheduler.extender.wire import BindArgs
@@ -85,6 +86,10 @@ class Binder:
     async def bind(self, args: BindArgs) -> str:
         """Empty once the API server has the Binding, else why not."""
         key, uid = PodKey(args.pod_namespace, args.pod_name), args.pod_u_i_d
+        heard = self._engine.heard.take(uid)
+        if heard is not None and self._engine.pod(uid) is None:
+            self._engine.observe(PodSeen(heard))  # it is bound, so it exists
+            self._engine.refresh(self._clock())
         known = self._engine.pod(uid)
         if known is not None and known.node == args.node and uid not in self._in_flight:
             return ""

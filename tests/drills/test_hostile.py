@@ -97,7 +97,7 @@ def decoders() -> dict[str, Callable[[bytes], object]]:
 
     return {
         "filter": lambda body: answers.filter_nodes(engine, body, 1.0),
-        "prioritize": lambda body: answers.prioritize_nodes(engine, body, 1.0),
+        "prioritize": lambda body: answers.prioritize_nodes(engine, body),
         "preempt": lambda body: answers.preempt(engine, body),
         "bind": wire.read_bind,
         "pod": pod_seen,
