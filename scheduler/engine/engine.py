@@ -1,8 +1,7 @@
 """The decision path: facts in, gangs planned and held, answers for the extender out.
 
-No clock, no I/O, no lock: time comes as an argument, everything runs on one
-thread. Planning itself (`place`) is called by whoever drives the engine, with a
-`Request` that is immutable, so that it may run beside it.
+No clock, no I/O, no lock: time comes as an argument, everything runs on one thread. Planning itself
+(`place`) is called by whoever drives the engine, with a `Request` that is immutable: it may run beside it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from scheduler.engine.facts import (
 )
 from scheduler.engine.guard import endangered, violated
 from scheduler.engine.halves import note_start
-from scheduler.engine.heard import Heard
 from scheduler.engine.heirs import Heirs
 from scheduler.engine.members import Members
 from scheduler.engine.plans import Plan, Request, Slot, line_of, plan_of
@@ -57,7 +55,7 @@ class Engine:
         self._apart = Apart(self.gangs)
         self._heirs = Heirs(self.gangs, lease_s=lease_s)
         self._members = Members()
-        self.heard = Heard()
+        self.heard = self._members.heard
         self._dirty: dict[GangKey, None] = {}
         self._room = 0
         self.term = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from scheduler.engine.facts import WorkloadGone, WorkloadSeen
+from scheduler.engine.heard import Heard
 from scheduler.evicting import rank_of
 from scheduler.model import PREFIX, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup, PodKey
 from scheduler.workloads.absent import followers
@@ -19,6 +20,7 @@ class Members:
     """Pods by name and uid; kept are those that wait for a node or belong to a gang."""
 
     def __init__(self) -> None:
+        self.heard = Heard()
         self._uid: dict[PodKey, str] = {}
         self._key: dict[str, PodKey] = {}
         self._pods: dict[str, Pod] = {}
