@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scheduler.kube.objects import from_dict
 from scheduler.model import InvalidField, InvalidInput, Pod
+from scheduler.workloads.expected import expected_of
 from scheduler.workloads.kinds import KINDS, Kind, kind_of
 from scheduler.workloads.known import Workload, WorkloadKey
 from scheduler.workloads.templates import Document, optional
 
 LARGEST_STAGED = 4096
 """Followers that are kept with their shapes; a larger set is only counted."""
+
+LARGEST_EXPECTED = 512
+"""Pods up to which the gangs of an object are named before any of its pods exists."""
 
 
 def named(document: Document) -> str:
@@ -30,11 +35,10 @@ def workload_of(kind: Kind, document: Mapping[str, Any]) -> Workload | None:
         return None
     owner, metadata = named(document), document["metadata"]
     found = kind.facts(document, owner=owner)
-    staged: tuple[Pod, ...] = ()
-    if found.staged and kind.expand is not None and (found.size or 0) <= LARGEST_STAGED:
-        made = kind.expand(document, owner=owner, find=lambda *_: None)[:LARGEST_STAGED]
-        staged = tuple(pod for one in made if isinstance(pod := from_dict("Pod", one), Pod))
-    return Workload(
+    pods: tuple[Pod, ...] = ()
+    if (found.size or 0) <= (LARGEST_STAGED if found.staged else LARGEST_EXPECTED):
+        pods = (_pods if found.staged else _told)(kind, document, owner)
+    workload = Workload(
         key=WorkloadKey(kind.name, metadata["namespace"], metadata["name"]),
         uid=str(metadata.get("uid") or ""),
         size=found.size,
@@ -42,11 +46,46 @@ def workload_of(kind: Kind, document: Mapping[str, Any]) -> Workload | None:
         gang=found.gang,
         groups=found.groups,
         constraints=found.constraints,
-        staged=staged,
+        staged=pods if found.staged else (),
         owner=_above(metadata, owner),
         mapped=kind.family == "custom",
         labels=kind.labels,
         parts=found.parts,
+    )
+    if _ended(document) or len(pods) > LARGEST_EXPECTED:
+        return workload
+    return replace(workload, gangs=expected_of(pods, workload))
+
+
+def _pods(kind: Kind, document: Document, owner: str) -> tuple[Pod, ...]:
+    """The pods that the controller will make, at most LARGEST_STAGED; none of an object that makes others."""
+    if kind.expand is None:
+        return ()
+    made = kind.expand(document, owner=owner, find=lambda *_: None)[:LARGEST_STAGED]
+    pods = (one for one in made if one.get("kind", "Pod") == "Pod")
+    return tuple(pod for one in pods if isinstance(pod := from_dict("Pod", one), Pod))
+
+
+def _told(kind: Kind, document: Document, owner: str) -> tuple[Pod, ...]:
+    """The same for the eyes of people only: what is wrong with the template is told when its pods come."""
+    try:
+        return _pods(kind, document, owner)
+    except InvalidInput:
+        return ()
+
+
+def _ended(document: Document) -> bool:
+    """Whether an object is suspended, on its way out, or says that its work is done."""
+    spec, status = document.get("spec"), document.get("status")
+    if isinstance(spec, Mapping) and spec.get("suspend") is True:
+        return True
+    if document["metadata"].get("deletionTimestamp"):
+        return True
+    conditions = status.get("conditions") if isinstance(status, Mapping) else None
+    over = ("Complete", "Completed", "Failed", "Succeeded", "Finished")
+    return isinstance(conditions, list) and any(
+        isinstance(one, Mapping) and one.get("type") in over and one.get("status") == "True"
+        for one in conditions
     )
 
 

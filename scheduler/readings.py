@@ -14,7 +14,14 @@ from scheduler.model import GangKey
 from scheduler.placement.problem import Limits
 from scheduler.questions import Questions
 from scheduler.recorder import document_of
-from scheduler.show import gang_detail, gang_row, snapshot_summary, topology_document
+from scheduler.show import (
+    awaited_detail,
+    awaited_row,
+    gang_detail,
+    gang_row,
+    snapshot_summary,
+    topology_document,
+)
 from scheduler.version import version
 
 
@@ -31,8 +38,10 @@ class Readings:
 
     def gangs(self) -> list[dict[str, Any]]:
         now_s = self._clock()
-        records = sorted(self.engine.gangs.values(), key=lambda record: record.key)
-        return [gang_row(record, self.engine.world.fabric, now_s=now_s) for record in records]
+        fabric = self.engine.world.fabric
+        rows = {key: gang_row(record, fabric, now_s=now_s) for key, record in self.engine.gangs.items()}
+        awaited = {one.gang: awaited_row(one) for one in self.engine.awaited()}
+        return [row for _, row in sorted((awaited | rows).items())]
 
     def journal(self) -> Journal:
         """The list of gangs as changes, up to now."""
@@ -42,7 +51,8 @@ class Readings:
     async def gang(self, key: GangKey, limits: Limits | None = None) -> dict[str, Any] | None:
         record = self.engine.gangs.get(key)
         if record is None:
-            return None
+            awaited = next((one for one in self.engine.awaited() if one.gang == key), None)
+            return awaited_detail(awaited) if awaited is not None else None
         found = gang_detail(record, self.engine.world.fabric, now_s=self._clock())
         if record.state is State.BLOCKED and record.rejection is not None:
             found["decision"] = await self._questions.explained(

@@ -7,7 +7,9 @@ from typing import Any
 
 from scheduler.devices import is_gpu
 from scheduler.engine.roster import GangRecord
+from scheduler.engine.states import State
 from scheduler.model import NodeName
+from scheduler.workloads.expected import Expected
 from scheduler.world import World
 from topology.model import Fabric
 from topology.reading import NOTE
@@ -35,6 +37,25 @@ def gang_row(record: GangRecord, fabric: Fabric, *, now_s: float) -> dict[str, A
         "reason": reason_text(record),
         "plan": record.plan.id if record.plan else "",
     }
+
+
+def awaited_row(one: Expected) -> dict[str, Any]:
+    """The line of a gang whose owner exists and none of whose pods does yet."""
+    return {
+        "gang": str(one.gang),
+        "state": State.FORMING.value,
+        "pods": {"present": 0, "wanted": one.pods, "bound": 0},
+        "gpus": 0,
+        "where": "",
+        "since_s": 0.0,
+        "reason": f"0 of {one.pods} pods exist; the {one.source} is there",
+        "plan": "",
+    }
+
+
+def awaited_detail(one: Expected) -> dict[str, Any]:
+    """All that is known of such a gang."""
+    return {"schema": "lockstep.gang/v1", **awaited_row(one), "members": [], "decision": None}
 
 
 def gang_detail(record: GangRecord, fabric: Fabric, *, now_s: float) -> dict[str, Any]:

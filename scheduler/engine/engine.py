@@ -55,7 +55,7 @@ class Engine:
         self._apart = Apart(self.gangs)
         self._heirs = Heirs(self.gangs, lease_s=lease_s)
         self._members = Members()
-        self.heard = self._members.heard
+        self.heard, self.awaited = self._members.heard, self._members.awaited
         self._dirty: dict[GangKey, None] = {}
         self._room = 0
         self.term = ""

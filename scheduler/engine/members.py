@@ -9,6 +9,7 @@ from scheduler.engine.heard import Heard
 from scheduler.evicting import rank_of
 from scheduler.model import PREFIX, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup, PodKey
 from scheduler.workloads.absent import followers
+from scheduler.workloads.expected import Expected
 from scheduler.workloads.gangs import membership_of
 from scheduler.workloads.keys import LWS, names_in
 from scheduler.workloads.known import Workload, WorkloadKey
@@ -29,6 +30,7 @@ class Members:
         self._rank: dict[str, int | None] = {}
         self._known: dict[GangKey | WorkloadKey, PodGroup | Workload] = {}
         self._naming: dict[tuple[str, str], set[str]] = {}
+        self._waiting: dict[tuple[str, str], tuple[Expected, ...]] = {}
         self.faults: dict[PodKey, tuple[InvalidField, ...]] = {}
 
     def uid_of(self, key: PodKey) -> str | None:
@@ -74,6 +76,7 @@ class Members:
         if pod.uid not in self._pods:
             for name in names_in(pod):
                 self._naming.setdefault((pod.key.namespace, name), set()).add(pod.uid)
+                self._waiting.pop((pod.key.namespace, name), None)
         reading = self._reading(pod)
         if reading[0] is None:
             self._gang.pop(pod.uid, None)
@@ -128,14 +131,31 @@ class Members:
         """
         if isinstance(fact, WorkloadGone):
             self._known.pop(fact.key, None)
+            self._waiting.pop((fact.key.namespace, fact.key.name), None)
             return []
         workload = fact.workload
+        self._await(workload)
         before = self._known.get(workload.key)
         if before == workload:
             return []
         self._known[workload.key] = workload
         wide = workload.mapped or workload.key.kind.startswith("CompositePodGroup.")
         return self._naming_pods(workload.key.namespace, workload.key.name, everyone=wide)
+
+    def _await(self, workload: Workload) -> None:
+        """Remember the gangs of an object of which no pod was ever seen."""
+        named = (workload.key.namespace, workload.key.name)
+        known = self._known.get(workload.key)
+        before = isinstance(known, Workload) and known.uid == workload.uid
+        if self._naming.get(named) or not workload.gangs or (before and named not in self._waiting):
+            self._waiting.pop(named, None)
+        else:
+            self._waiting[named] = tuple(Expected(*one) for one in workload.gangs)
+
+    def awaited(self) -> tuple[Expected, ...]:
+        """The gangs whose owners exist and none of whose pods does yet, each once."""
+        every = (one for some in self._waiting.values() for one in some)
+        return tuple({one.gang: one for one in every}.values())
 
     def followers(self, pods: Mapping[str, Pod]) -> tuple[tuple[Pod, Membership], ...]:
         """The members that the controller makes only after those that exist."""

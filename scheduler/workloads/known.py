@@ -35,7 +35,8 @@ class Workload:
     for all. `staged`: pods that its controller makes only once others of their gang have a
     node or are ready, as they will be. `owner` is the object above this one; of a kind that the
     configuration describes (`mapped`), `labels` name the index and the group of its pods. `parts`: the groups
-    inside a part that `constraints` speak of, by its name.
+    inside a part that `constraints` speak of, by its name. `gangs` that it will have, with their
+    pods and who says so; empty of one that has ended.
     """
 
     key: WorkloadKey
@@ -50,6 +51,7 @@ class Workload:
     mapped: bool = False
     labels: tuple[str, str] = ("", "")
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gangs: tuple[tuple[GangKey, int, str], ...] = ()
 
 
 Known = Mapping[GangKey | WorkloadKey, PodGroup | Workload]
