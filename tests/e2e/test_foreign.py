@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ KINDS = (
     ("scheduler.grove.io", "v1alpha1", "PodGang", "podgangs"),
     ("ray.io", "v1", "RayCluster", "rayclusters"),
     ("kubeflow.org", "v1", "PyTorchJob", "pytorchjobs"),
+    ("scheduling.run.ai", "v2alpha2", "PodGroup", "podgroups"),
+    ("sparkoperator.k8s.io", "v1beta2", "SparkApplication", "sparkapplications"),
 )
 SIZE = 4
 Made = tuple[list[Object], list[Object]]
@@ -72,6 +75,44 @@ def kueue(name: str) -> Made:
         given = {"kueue.x-k8s.io/pod-group-total-count": str(SIZE), "kueue.x-k8s.io/role-hash": "8a2f"}
         found.append(pod(f"{name}-{at}", labels=labels, annotations=given))
     return [], found
+
+
+def koordinator(name: str) -> Made:
+    """Koordinator's gang by annotations alone, as its users write it on pods."""
+    given = {
+        "gang.scheduling.koordinator.sh/name": name,
+        "gang.scheduling.koordinator.sh/min-available": str(SIZE),
+        "gang.scheduling.koordinator.sh/total-number": str(SIZE),
+    }
+    return [], [pod(f"{name}-{at}", annotations=given) for at in range(SIZE)]
+
+
+def kai(name: str) -> Made:
+    """Two sub-groups inside a third that has a place of its own, as KAI's grouper writes them."""
+    own = {"topologyConstraint": {"requiredTopologyLevel": "nvidia.com/gpu.clique"}}
+    parts = [{"name": "all", "minMember": 0, **own}]
+    parts += [{"name": part, "parent": "all", "minMember": SIZE // 2} for part in ("leader", "workers")]
+    group = made("scheduling.run.ai/v2alpha2", "PodGroup", name, {"minMember": SIZE, "subGroups": parts})
+    given = {"pod-group-name": name}
+    pods = [
+        pod(f"{name}-{part}-{at}", labels={"kai.scheduler/subgroup-name": part}, annotations=given)
+        for part in ("leader", "workers")
+        for at in range(SIZE // 2)
+    ]
+    return [group], pods
+
+
+def yunikorn(name: str) -> Made:
+    """Task groups, as KubeRay and Spark write them for YuniKorn: the first pod says them all."""
+    groups = [{"name": "head", "minMember": 1}, {"name": "worker", "minMember": SIZE - 1}]
+    label = {"yunikorn.apache.org/app-id": name}
+    first = {
+        "yunikorn.apache.org/task-group-name": "head",
+        "yunikorn.apache.org/task-groups": json.dumps(groups),
+    }
+    worker = {"yunikorn.apache.org/task-group-name": "worker"}
+    workers = [pod(f"{name}-worker-{at}", labels=label, annotations=worker) for at in range(SIZE - 1)]
+    return [], [pod(f"{name}-head", labels=label, annotations=first), *workers]
 
 
 def grove(name: str) -> Made:
@@ -140,7 +181,9 @@ def pytorch(name: str) -> Made:
     return [made("kubeflow.org/v1", "PyTorchJob", name, spec)], pods
 
 
-@pytest.mark.parametrize("write", [volcano, scheduler_plugins, kueue, grove, ray, pytorch])
+@pytest.mark.parametrize(
+    "write", [volcano, scheduler_plugins, kueue, koordinator, kai, yunikorn, grove, ray, pytorch]
+)
 def test_its_gang_waits_for_all_its_pods_and_is_placed_together(
     foreign: Lab, cluster: Lab, write: Any
 ) -> None:
@@ -156,6 +199,63 @@ def test_its_gang_waits_for_all_its_pods_and_is_placed_together(
     finally:
         for one in objects:
             foreign.client.delete(foreign.client.path_of(one))
+
+
+def test_a_gang_has_its_row_before_its_first_pod(foreign: Lab, cluster: Lab) -> None:
+    objects, pods = pytorch("f-row")
+    foreign.client.create(objects)
+    try:
+        foreign.eventually(lambda: len(gangs(foreign)) == 1, what="the row")
+        (row,) = gangs(foreign)
+        assert (row["gang"], row["state"], row["pods"]["present"], row["pods"]["wanted"]) == (
+            "default/f-row",
+            "forming",
+            0,
+            SIZE,
+        )
+        assert foreign.ask("/v1/gangs/default/f-row")["reason"].startswith(f"0 of {SIZE} pods exist")
+        foreign.client.create(pods)
+        foreign.wait_bound(named(pods))
+        assert [one["state"] for one in gangs(foreign)] == ["bound"]
+    finally:
+        for one in objects:
+            foreign.client.delete(foreign.client.path_of(one))
+
+
+def test_a_spark_driver_starts_with_room_for_the_executors_that_it_will_make(
+    foreign: Lab, cluster: Lab
+) -> None:
+    """The driver asks the API server for its executors once it runs; their names carry a hash."""
+    name, gpu = "f-spark", {"name": "nvidia.com/gpu", "quantity": 4}
+    executor = {"instances": SIZE, "cores": 1, "memory": "512m", "gpu": gpu}
+    spec = {"image": "none", "driver": {"cores": 1, "memory": "512m"}, "executor": executor}
+    owner = made("sparkoperator.k8s.io/v1beta2", "SparkApplication", name, spec)
+    label = {"sparkoperator.k8s.io/app-name": name}
+    foreign.client.create([owner])
+    try:
+        driver = pod(f"{name}-driver", labels={**label, "spark-role": "driver"})
+        driver["spec"] = _spark(gpus=0)
+        foreign.client.create([driver])
+        foreign.wait_bound([f"{name}-driver"])
+        held = foreign.ask(f"/v1/gangs/default/{name}")["decision"]["pods"]
+        assert len(held) == SIZE + 1
+        executors = []
+        for at in range(1, SIZE + 1):
+            labels = {**label, "spark-role": "executor", "spark-exec-id": str(at)}
+            one = pod(f"{name}-3f6c1a-exec-{at}", labels=labels)
+            executors.append({**one, "spec": _spark(gpus=4)})
+        foreign.client.create(executors)
+        nodes = foreign.wait_bound(named(executors))
+        assert len(domains(foreign, nodes.values())) == 1
+    finally:
+        foreign.client.delete(foreign.client.path_of(owner))
+
+
+def _spark(*, gpus: int) -> Object:
+    """What the Spark operator asks for 1 core and 512m of memory: a tenth more, at least 384 MiB."""
+    spec = pod_spec(gpus=gpus)
+    spec["containers"][0]["resources"]["requests"] = {"cpu": "1", "memory": "896Mi"}
+    return spec
 
 
 def gangs(lab: Lab) -> list[Object]:

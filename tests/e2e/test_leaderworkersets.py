@@ -89,6 +89,25 @@ def test_sub_groups_are_each_in_one_domain(cluster: Lab) -> None:
         assert len(domains(cluster, (nodes[pod] for pod in pair))) == 1
 
 
+def test_sub_groups_with_exclusive_topology_take_a_domain_each(cluster: Lab) -> None:
+    """The controller's anti-affinity keeps the sub-groups apart: a plan that packed them would be refused."""
+    sub_groups = {"subGroupSize": 2, "subGroupPolicyType": "LeaderExcluded"}
+    cluster.client.apply(
+        lws(
+            "apart",
+            size=5,
+            leader=pod_spec(gpus=0),
+            template={"subGroupPolicy": sub_groups},
+            annotations={LWS + "subgroup-exclusive-topology": CLIQUE},
+        )
+    )
+    nodes = cluster.wait_bound(lws_pods("apart", size=5))
+    pairs = (("apart-0-1", "apart-0-2"), ("apart-0-3", "apart-0-4"))
+    found = [set(domains(cluster, (nodes[pod] for pod in pair))) for pair in pairs]
+    assert [len(one) for one in found] == [1, 1]
+    assert found[0] != found[1]
+
+
 def test_a_rolling_update_with_surge_replaces_group_by_group(cluster: Lab) -> None:
     """Three groups are the whole cluster: the surge takes the third domain, and gives it back."""
     rollout = {"rollingUpdateConfiguration": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}
