@@ -89,6 +89,6 @@ def tracer_to(endpoint: str) -> OpenTelemetry:
         wanted = f"nothing, or an installation with the extra: pip install 'lockstep[tracing]' ({error})"
         raise InvalidInput(InvalidField("configuration", "service.tracing", endpoint, wanted)) from error
     resource = Resource.create({"service.name": "lockstep", "service.version": version()})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)  # `close` does
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=5)))
     return OpenTelemetry(provider.get_tracer("lockstep"), close=provider.shutdown)

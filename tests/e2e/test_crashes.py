@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -12,6 +13,8 @@ import pytest
 
 from deploy.local.lab import PODS
 from deploy.local.objects import GPU, Object
+from scheduler.cli import listing
+from scheduler.cli.output import Format
 from tests.drills.real import Process, Stage
 
 RESTARTED_S = 20.0
@@ -159,9 +162,10 @@ def test_every_kill_after_so_many_bindings(stage: Stage, alone: Process) -> None
     print(f"figure: 17 of 17 whole, slowest {slowest_s:.1f} s after the restart")
 
 
-def test_stale_data_refuses_new_plans_and_says_so(stage: Stage) -> None:
+def test_stale_data_refuses_new_plans_and_says_so(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """The API server goes away from a leader: after `staleAfter` it says so, and goes on by itself."""
     process = stage.start(staleAfter="5s")
+    stage.lab.wait_bound(stage.create("known", 4))
     process.way.trouble.cut = True
     taken_s = stage.lab.eventually(
         lambda: "degraded: nothing new is planned" in process.readiness()[1], timeout_s=20, what="degraded"
@@ -170,6 +174,11 @@ def test_stale_data_refuses_new_plans_and_says_so(stage: Stage) -> None:
     names = stage.create("meanwhile", 4)
     time.sleep(1)
     assert stage.bound(names) == 0
+    for ask in (listing.gangs, lambda source, **form: listing.explain(source, "default/known", **form)):
+        assert ask(listing.Gangs(listing.Server(process.url), [], None), output=Format.JSON) == 5
+        printed = capsys.readouterr()
+        assert "has not answered for" in json.loads(printed.out)["stale"]
+        assert printed.err.startswith("stale: the API server has not answered for")
     process.way.trouble.cut = False
     stage.lab.wait_bound(names, timeout_s=30)
     stage.lab.eventually(lambda: process.readiness()[1] == "ok\n", what="the degraded mode to end")
