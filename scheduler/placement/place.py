@@ -15,6 +15,7 @@ from scheduler.placement.groups import place_groups
 from scheduler.placement.lay import lay
 from scheduler.placement.narrow import narrowed
 from scheduler.placement.objective import evaluate, with_bounds
+from scheduler.placement.packing import packed
 from scheduler.placement.pipelines import chained
 from scheduler.placement.problem import (
     NODE,
@@ -91,7 +92,7 @@ def _by_model(problem: PlacementProblem, limits: Limits) -> Assignment | Rejecti
 
     if grouped is False:
         return refuse_general(problem, limits)
-    inside = narrowed(problem, lambda one: solve_model(one, limits, reasons=False))
+    inside = narrowed(problem, lambda one: packed(one) or solve_model(one, limits, reasons=False))
     return inside if inside is not None else solve_model(problem, limits)
 
 
