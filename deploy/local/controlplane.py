@@ -29,7 +29,8 @@ from deploy.local.scheduler_config import HTTP_TIMEOUT_S, render, scheduler_conf
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
 _READY_TIMEOUT_S = 90.0  # four seconds on an idle machine; shared runners can be far slower
-_WORKLOAD_GATES = "GenericWorkload=true,TopologyAwareWorkloadScheduling=true"
+_WORKLOAD_GATES = "GenericWorkload=true,TopologyAwareWorkloadScheduling=true,CompositePodGroup=true"
+_WORKLOAD_APIS = "scheduling.k8s.io/v1beta1=true,scheduling.k8s.io/v1alpha3=true"
 # LeaderWorkerSet 0.8 admits `maxUnavailable: 0`, the usual setting beside a surge, and copies it
 # into its StatefulSet, where Kubernetes 1.37 refuses it unless this is off.
 _API_GATES = "MaxUnavailableStatefulSet=false"
@@ -216,7 +217,7 @@ class ControlPlane:
         ]
         if self._workload_api:
             gates = f"--feature-gates={_WORKLOAD_GATES},{_API_GATES}"
-            return [*flags, gates, "--runtime-config=scheduling.k8s.io/v1beta1=true"]
+            return [*flags, gates, f"--runtime-config={_WORKLOAD_APIS}"]
         return [*flags, f"--feature-gates={_API_GATES}"]
 
     def _api_ready(self) -> bool:

@@ -6,7 +6,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from deploy.local.lab import Lab
+from deploy.local.lab import PODS, Lab
 from deploy.local.objects import Object, gang_pods, named
 from tests.e2e.test_gangs import CLIQUE, cliques
 
@@ -84,3 +84,45 @@ def test_a_group_that_does_not_fit_is_tried_and_holds_nothing(lab: Lab) -> None:
     assert held(lab) == 0
     for name in ("huge", "small"):
         lab.client.delete(f"{GROUPS}/{name}")
+
+
+def test_a_group_without_room_waits_whole_and_starts_when_there_is(lab: Lab) -> None:
+    first, second = pods_of("filling", 180), pods_of("waiting", 24)
+    lab.client.create([group("filling", 180), group("waiting", 24)])
+    lab.client.create(first)
+    lab.wait_bound(named(first))
+    lab.client.create(second)
+    lab.eventually(lambda: lab.state("waiting") == "blocked")
+    assert lab.nodes_of(named(second)) == {}
+    for pod in first[:36]:
+        lab.client.delete(f"{PODS}/{pod['metadata']['name']}", gracePeriodSeconds="0")
+    lab.wait_bound(named(second))
+    for name in ("filling", "waiting"):
+        lab.client.delete(f"{GROUPS}/{name}")
+
+
+def test_groups_of_a_composite_group_start_together(lab: Lab) -> None:
+    """Two tensor-parallel groups, each in one rack; nothing starts while the second is missing."""
+    root, names = "composite", ("composite-0", "composite-1")
+    of = {"workloadRef": {"workloadName": root, "templateName": "root"}}
+    whole = {
+        "apiVersion": "scheduling.k8s.io/v1alpha3",
+        "kind": "CompositePodGroup",
+        "metadata": {"name": root, "namespace": "default"},
+        "spec": {"schedulingPolicy": {"gang": {"minGroupCount": 2}}, **of},
+    }
+    parts = [group(name, 10, key=CLIQUE) for name in names]
+    for part in parts:
+        part["spec"] |= {"parentCompositePodGroupName": root, **of}
+    lab.client.create([whole, *parts])
+    first, second = (pods_of(name, 10) for name in names)
+    lab.client.create(first)
+    lab.eventually(lambda: lab.state(root) == "forming")
+    assert lab.nodes_of(named(first)) == {}
+    lab.client.create(second)
+    bound = lab.wait_bound(named([*first, *second]))
+    for pods in (first, second):
+        assert len(cliques(lab, {name: bound[name] for name in named(pods)})) == 1
+    for name in names:
+        lab.client.delete(f"{GROUPS}/{name}")
+    lab.client.delete(f"/apis/scheduling.k8s.io/v1alpha3/namespaces/default/compositepodgroups/{root}")
