@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import asking, operating
+from scheduler.cli import asking, completing, operating
 from scheduler.cli.exits import BAD_INPUT, OUR_ERROR
 from scheduler.cli.options import (
     As,
@@ -40,6 +40,7 @@ app.add_typer(topology_app, name="topology")
 app.add_typer(config_app, name="config")
 asking.attach(app)
 operating.attach(app)
+completing.attach(app)
 
 
 @app.command()
@@ -233,6 +234,7 @@ def version() -> None:
 
 def main() -> None:
     """Entry point: bad input is told on standard error, never as a traceback."""
+    completing.asked()
     try:
         app(prog_name="kubectl lockstep" if "kubectl-" in os.path.basename(sys.argv[0]) else "lockstep")  # noqa: PTH119
     except InvalidInput as error:

@@ -10,6 +10,10 @@ from scheduler.model import NodeName, Pod
 
 TOP_SCORE = 10
 
+LONGEST_ASKED_S = 300.0
+"""How long questions alone keep a plan's room: a gang that is asked about and never bound (its volume is
+missing, or somebody only simulates) lets the lease end then, and others have their turn."""
+
 
 def filter_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
     """The planned node for a gang member; for other pods the nodes without what gangs hold.
@@ -24,7 +28,8 @@ def filter_nodes(engine: Engine, body: bytes, now_s: float) -> bytes:
     slot = engine.slot(uid) if unseen is None else Reason.FORMING
     if isinstance(slot, Reason):
         return wire.write_filter(args, [], refused=names, reason=slot)
-    engine.renew(key, now_s)
+    if now_s - engine.gangs[key].since_s < LONGEST_ASKED_S:
+        engine.renew(key, now_s)
     if slot.node in names:
         return wire.write_filter(args, [slot.node], refused=[], reason="")
     # A list without the planned node is no fact about it: it may be a probe of one

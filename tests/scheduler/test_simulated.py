@@ -14,10 +14,11 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.facts import GroupSeen, NodesSeen, PodSeen
 from scheduler.engine.heard import MOST
 from scheduler.extender import answers
+from scheduler.extender.answers import LONGEST_ASKED_S
 from scheduler.extender.binder import Binder
 from scheduler.extender.wire import BindArgs
 from scheduler.kube.outcomes import Outcome
-from scheduler.model import Pod, PodGroup
+from scheduler.model import GangKey, Pod, PodGroup
 from tests.builders import members, plan_all, pod, two_leaves
 from tests.contract.test_extender_server import NAMES, asked
 
@@ -93,6 +94,22 @@ def test_one_that_is_bound_counts_from_then_on() -> None:
     args = BindArgs(pod_name="early", pod_namespace="default", pod_u_i_d=one.uid, node="n1")
     assert asyncio.run(binder.bind(args)) == ""
     assert engine.world.ledger.node_of(one.uid) == "n1"
+
+
+def test_questions_alone_do_not_hold_room_for_ever() -> None:
+    engine = engine_with(*members("g", 4))
+    question, at_s = body(members("g", 4)[0]), 1.0
+    while at_s < LONGEST_ASKED_S:
+        answers.filter_nodes(engine, question, at_s)
+        assert engine.expire(at_s) == ()
+        at_s += 20
+    ended: tuple[GangKey, ...] = ()
+    while not ended and at_s < LONGEST_ASKED_S + 100:
+        answers.filter_nodes(engine, question, at_s)
+        ended = engine.expire(at_s)
+        at_s += 20
+    assert [str(key) for key in ended] == ["default/g"]
+    assert engine.world.ledger.holds == {}
 
 
 def test_what_is_remembered_is_bounded() -> None:
