@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,7 +156,17 @@ def test_a_gang_that_does_not_exist_is_told_with_those_that_may_be_meant(snapsho
 def test_config_check(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("apiVersion: lockstep.scheduling/v1alpha1\nkind: LockstepConfiguration\n")
-    assert lockstep("config", "check", str(file)).returncode == 0
+    right = lockstep("config", "check", str(file))
+    assert right.returncode == 0
+    assert "jobset: JobSet" in right.stdout and re.search(r"^list watch +pods +essential", right.stdout, re.M)
+    told = json.loads(lockstep("config", "check", str(file), "-o", "json").stdout)
+    assert {"right": "`create` pods/binding", "essential": True, "without": "no pod can be bound"} in told[
+        "rights"
+    ]
+    assert {one["kind"] for one in told["kinds"]} >= {"LeaderWorkerSet", "PodGang", "SparkApplication"}
+    file.write_text(file.read_text() + "workloads: {families: [jobset]}\n")
+    few = json.loads(lockstep("config", "check", str(file), "-o", "json").stdout)
+    assert not any("rayclusters" in one["right"] for one in few["rights"])
     file.write_text("apiVersion: lockstep.scheduling/v1alpha1\nkind: LockstepConfiguration\ntopolgy: {}\n")
     done = lockstep("config", "check", str(file))
     assert done.returncode == 2
