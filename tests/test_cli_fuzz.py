@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.test_cli_topology import run
+from tests.topology.formats.test_netq import graph as netq_graph
+from tests.topology.formats.test_nvidia_smi import WHOLE
+from tests.topology.formats.test_nvidia_topo import flat, matrix
+from tests.topology.formats.test_objects import GROVE, KOORD
+from tests.topology.formats.test_objects import NODES as LABELLED
+from tests.topology.formats.test_slurm import SCONTROL, SCONTROL_BLOCKS
+from tests.topology.formats.test_ufm import FABRIC, ports
 from topology.formats.labels import of_labels
 from topology.formats.table import WRITERS
 from topology.synthetic import nvl72
@@ -34,6 +42,16 @@ def samples() -> dict[str, str]:
         "graph": graph,
         "ibnetdiscover": ibnetdiscover_text(rail_fabric(2, hosts=2, rails=2, spines=1)),
         "query": QUERY * 4,
+        "report": WHOLE,
+        "matrix": matrix(flat),
+        "netq": json.dumps(netq_graph()),
+        "ufm": json.dumps(ports(FABRIC)),
+        "koordinator": dump([KOORD, *LABELLED]),
+        "grove": dump([GROVE, *LABELLED]),
+        "scontrol": SCONTROL,
+        "scontrol-blocks": SCONTROL_BLOCKS,
+        "yaml-block": "- topology: nvl\n  block:\n    block_sizes: [2, 4]\n    blocks:\n"
+        "    - {block: b1, nodes: 'n[1-2]'}\n    - {block: b2, nodes: 'n[3-4]'}\n",
     }
 
 
@@ -104,3 +122,37 @@ def test_whole_files_are_read(tmp_path: Path, name: str) -> None:
     path.write_text(SAMPLES[name])
     code, _, err = run("lint", str(path))
     assert code == 0, err
+
+
+ACCIDENTS = (
+    b"\x00",
+    b"\xff\xfe\x00",
+    b"\xe9\x80",
+    b"n[1-999999999]",
+    b"n[1-9][1-9][1-9][1-9][1-9][1-9][1-9][1-9]",
+    b"&a [*a, *a]\n",
+    b"a: &a [x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c]\n",
+    b"[" * 3000,
+    b'{"a":' * 3000,
+    b"9" * 70,
+    b"x" * 64,
+    b"SwitchName=a Switches=a\n",
+    b"\n" * 50,
+    b"\r",
+    "\u202e\u2028".encode(),
+)
+"""Wrong encodings, host-list and alias bombs, depth, long values, loops: what is tried in every format."""
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_every_accident_in_every_format_is_told(tmp_path: Path, name: str) -> None:
+    """In the middle of the file, and wherever its longest word stands."""
+    data, path = SAMPLES[name].encode(), tmp_path / "accident"
+    words = sorted(re.findall(rb"[\w.-]{3,}", data), key=len)
+    for accident in ACCIDENTS:
+        middle = len(data) // 2
+        for text in (data[:middle] + accident + data[middle:], data.replace(words[-1], accident)):
+            path.write_bytes(text)
+            code, _, err = run("lint", str(path))
+            assert code in (0, 2), (accident, err)
+            assert "Traceback" not in err

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from topology.reading import WARNING, Finding, invalid, natural
+from topology.reading import NOTE, WARNING, Finding, Reading, invalid, natural
+
+SOURCE = "nvidia-smi-topo"
 
 NEAREST = ("PIX", "PXB", "PHB", "NODE", "SOC", "SYS")
 """Ways over PCIe, nearest first: one bridge, several, the host bridge, the same NUMA node, another one."""
@@ -60,6 +62,22 @@ def looks_like_nvidia_topo(text: str) -> bool:
     """True when the text has the matrix's header line near its beginning."""
     lines = (_COLOUR.sub("", line).split() for line in text.split("\n", 200)[:200])
     return any(_is_header(words) for words in lines)
+
+
+def read_node(text: str, *, name: str) -> Reading:
+    """What a matrix tells of its node, which is named after the file: its NVLink islands and the NICs nearest
+    to each, as notes, for they lie inside a node. Raises InvalidSource."""
+    matrix, node = read_nvidia_topo(text, name=name), name.rpartition("/")[2].partition(".")[0] or name
+    nearest = matrix.nearest_nics()
+    islands = []
+    for island in matrix.islands():
+        nics = natural({nic for gpu in island for nic in nearest[gpu]})
+        islands.append(f"{', '.join(island)}{' near ' + ', '.join(nics) if nics else ''}")
+    message = (
+        f"{node} has {len(islands)} NVLink island{'' if len(islands) == 1 else 's'}: {'; '.join(islands)}"
+    )
+    note = Finding("InsideNode", NOTE, name, (node,), message)
+    return Reading(SOURCE, (), (), {node: {}}, (*matrix.findings, note))
 
 
 def read_nvidia_topo(text: str, *, name: str) -> GpuMatrix:

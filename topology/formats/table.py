@@ -23,6 +23,7 @@ from topology.formats.ibnetdiscover import looks_like_ibnetdiscover, read_ibnetd
 from topology.formats.kueue import KAI, KUEUE
 from topology.formats.netq import looks_like_netq, read_netq
 from topology.formats.nvidia_smi import looks_like_nvidia_smi, read_nvidia_smi
+from topology.formats.nvidia_topo import looks_like_nvidia_topo, read_node
 from topology.formats.outline import Written
 from topology.formats.ufm import looks_like_ufm, read_ufm
 from topology.merge import merge
@@ -68,6 +69,7 @@ TEXTS = (
     TextFormat("graphml", graphml.looks, graphml.read),
     TextFormat("ibnetdiscover", looks_like_ibnetdiscover, read_ibnetdiscover, ("hosts", "names")),
     TextFormat("nvidia-smi", looks_like_nvidia_smi, read_nvidia_smi),
+    TextFormat("nvidia-smi-topo", looks_like_nvidia_topo, read_node),
     TextFormat("netq", looks_like_netq, read_netq, ("hosts",)),
     TextFormat("ufm", looks_like_ufm, read_ufm, ("hosts",)),
 )
