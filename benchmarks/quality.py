@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 _MODEL = "tests/placement/test_model.py::"
 _TREE = "tests/placement/test_differential.py::"
+_FAMILY = "tests/placement/test_families.py::"
 KINDS = {
     "one shape on a tree": _TREE + "test_the_answer_is_the_brute_force_optimum",
     "any order of terms": _TREE + "test_any_order_of_terms_is_the_brute_force_optimum",
@@ -23,6 +24,11 @@ KINDS = {
     "parts inside the gang": _MODEL + "test_parts_with_wishes_of_their_own_are_the_brute_force_optimum",
     "parties that keep apart": _MODEL + "test_parties_that_keep_apart_are_the_brute_force_optimum",
     "expert-parallel groups": "tests/placement/test_experts.py::test_every_answer_is_the_brute_force_optimum",
+    **{
+        name.replace("_", " "): f"{_FAMILY}test_every_answer_of_a_family_is_the_brute_force_optimum[{name}]"
+        for name in ("unlike_groups", "roles_in_one_rack", "odd_sizes", "lost_members", "crossing_levels")
+    },
+    "streams of gangs": _FAMILY + "test_every_gang_of_a_stream_has_the_best_of_what_is_left",
     "everything at once": _MODEL + "test_everything_at_once_is_the_brute_force_optimum",
 }
 
