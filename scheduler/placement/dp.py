@@ -58,6 +58,8 @@ def solve(problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]
 
 def _per_node(form: TreeForm, counts: Int64) -> Int64:
     """int64[nodes] from counts per domain of the finest level, each of which is one node."""
+    if form.levels[-1].domains == len(form.levels[-1].domain_of):
+        return counts
     whole = np.zeros(len(form.levels[-1].domain_of), dtype=np.int64)
     whole[form.levels[-1].first] = counts
     return whole

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -84,7 +84,36 @@ def replicas_of(problem: PlacementProblem) -> Int32:
 
 def evaluate(problem: PlacementProblem, nodes: Int32) -> tuple[int, ...]:
     """The value of every term of the problem, in the problem's order."""
-    return tuple(_value(problem, nodes, term) for term in problem.terms)
+    at = _Reading(problem, nodes)
+    return tuple(_value(at, term) for term in problem.terms)
+
+
+class _Reading:
+    """An assignment, of which several terms ask the same: read once per level."""
+
+    def __init__(self, problem: PlacementProblem, nodes: Int32) -> None:
+        self.problem, self.nodes = problem, nodes
+        self._used: dict[str, Int64] = {}
+        self._running = bool((problem.fixed >= 0).any())
+
+    @cached_property
+    def asked(self) -> int:
+        """What the new members ask of the primary resource."""
+        return int(asked(self.problem)[self.problem.primary])
+
+    def used(self, level: str) -> Int64:
+        """The domains of a level that the gang uses."""
+        found = self._used.get(level)
+        if found is None:
+            own = self.nodes if level == NODE else self.problem.cluster.domain_of(level)[self.nodes]
+            found = self._used[level] = _each_once(own)
+        return found
+
+    def new(self, level: str) -> Int64:
+        """Domains that receive a pod now, as opposed to members that already run."""
+        if not self._running:
+            return self.used(level)
+        return _each_once(self.problem.cluster.domain_of(level)[self.nodes[self.problem.fixed < 0]])
 
 
 def with_bounds(
@@ -127,11 +156,11 @@ def _per_node(cluster: Cluster, primary: int) -> tuple[Int64, Int64]:
     )
 
 
-def _value(problem: PlacementProblem, nodes: Int32, term: str) -> int:
+def _value(at: _Reading, term: str) -> int:
     if term[:1].isdigit():
-        return sum(weight * _value(problem, nodes, part) for weight, part in parts_of(term))
+        return sum(weight * _value(at, part) for weight, part in parts_of(term))
     function, words = _meant(term)
-    return function(problem, nodes, *words)
+    return function(at, *words)
 
 
 @lru_cache(maxsize=256)
@@ -143,7 +172,8 @@ def _meant(term: str) -> tuple[Callable[..., int], tuple[str, ...]]:
     raise ValueError(f"unknown objective term {term!r}")
 
 
-def _tp_crossings(problem: PlacementProblem, nodes: Int32) -> int:
+def _tp_crossings(at: _Reading) -> int:
+    problem, nodes = at.problem, at.nodes
     return sum(
         int(np.count_nonzero(_spread(problem, nodes, rule, level) > 1))
         for rule in problem.rules
@@ -152,8 +182,9 @@ def _tp_crossings(problem: PlacementProblem, nodes: Int32) -> int:
     )
 
 
-def _pipeline_hops(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+def _pipeline_hops(at: _Reading, level: str) -> int:
     """Neighbouring stages of one replica that do not lie together in one domain."""
+    problem, nodes = at.problem, at.nodes
     domains = problem.cluster.domain_of(level)[nodes]
     staged = problem.stage_of >= 0
     if not staged.any():
@@ -171,7 +202,8 @@ def _pipeline_hops(problem: PlacementProblem, nodes: Int32, level: str) -> int:
     return int(np.count_nonzero(both & ~together))
 
 
-def _preferred(problem: PlacementProblem, nodes: Int32, scope: str, level: str) -> int:
+def _preferred(at: _Reading, scope: str, level: str) -> int:
+    problem, nodes = at.problem, at.nodes
     return sum(
         int(np.maximum(_spread(problem, nodes, rule, level) - 1, 0).sum())
         for rule in problem.rules
@@ -179,15 +211,15 @@ def _preferred(problem: PlacementProblem, nodes: Int32, scope: str, level: str) 
     )
 
 
-def _replica_domains(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+def _replica_domains(at: _Reading, level: str) -> int:
     """Domains that replicas use beyond one each: 0 when every replica is packed."""
-    touched = _touched(problem, nodes, level)
+    touched = _touched(at.problem, at.nodes, level)
     return int(touched.sum() - touched.any(axis=1).sum())
 
 
-def _replicas_sharing(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+def _replicas_sharing(at: _Reading, level: str) -> int:
     """Pairs of replicas in one domain: small where the loss of a domain hurts few replicas."""
-    inside = _touched(problem, nodes, level).sum(axis=0)
+    inside = _touched(at.problem, at.nodes, level).sum(axis=0)
     return int((inside * (inside - 1) // 2).sum())
 
 
@@ -210,10 +242,6 @@ def _spread(problem: PlacementProblem, nodes: Int32, rule: ScopeRule, level: str
     return np.bincount(pairs // width)
 
 
-def _used(problem: PlacementProblem, nodes: Int32, level: str) -> Int64:
-    return _each_once(problem.cluster.domain_of(level)[nodes])
-
-
 def _each_once(domains: Int32) -> Int64:
     """The different domains, in order."""
     if len(domains) < 256:  # faster than an array over all domains
@@ -221,41 +249,37 @@ def _each_once(domains: Int32) -> Int64:
     return np.flatnonzero(np.bincount(domains))
 
 
-def _domains(problem: PlacementProblem, nodes: Int32, level: str) -> int:
-    return int(_used(problem, nodes, level).size)
+def _domains(at: _Reading, level: str) -> int:
+    return int(at.used(level).size)
 
 
-def _new(problem: PlacementProblem, nodes: Int32, level: str) -> Int64:
-    """Domains that receive a pod now, as opposed to members that already run."""
-    return _each_once(problem.cluster.domain_of(level)[nodes[problem.fixed < 0]])
+def _broken(at: _Reading, level: str) -> int:
+    _, wholly_free = domain_capacity(at.problem.cluster, level, at.problem.primary)
+    return int(np.count_nonzero(wholly_free[at.new(level)]))
 
 
-def _broken(problem: PlacementProblem, nodes: Int32, level: str) -> int:
-    _, wholly_free = domain_capacity(problem.cluster, level, problem.primary)
-    return int(np.count_nonzero(wholly_free[_new(problem, nodes, level)]))
+def _left(at: _Reading, level: str) -> int:
+    free, _ = domain_capacity(at.problem.cluster, level, at.problem.primary)
+    return int(free[at.used(level)].sum()) - at.asked
 
 
-def _left(problem: PlacementProblem, nodes: Int32, level: str) -> int:
-    free, _ = domain_capacity(problem.cluster, level, problem.primary)
-    return int(free[_used(problem, nodes, level)].sum()) - int(asked(problem)[problem.primary])
-
-
-def _imbalance(problem: PlacementProblem, nodes: Int32, level: str) -> int:
+def _imbalance(at: _Reading, level: str) -> int:
+    problem, nodes = at.problem, at.nodes
     pods = np.bincount(problem.cluster.domain_of(level)[nodes])
     pods = pods[pods > 0]
     return int(pods.max() - pods.min())
 
 
-def _nodes(problem: PlacementProblem, nodes: Int32) -> int:
-    return _domains(problem, nodes, NODE)
+def _nodes(at: _Reading) -> int:
+    return _domains(at, NODE)
 
 
-def _nodes_broken(problem: PlacementProblem, nodes: Int32) -> int:
-    return _broken(problem, nodes, NODE)
+def _nodes_broken(at: _Reading) -> int:
+    return _broken(at, NODE)
 
 
-def _spent(problem: PlacementProblem, nodes: Int32) -> int:
-    return int(spent(problem)[_new(problem, nodes, NODE)].sum())
+def _spent(at: _Reading) -> int:
+    return int(spent(at.problem)[at.new(NODE)].sum())
 
 
 _LEVEL = "(.+)"

@@ -63,14 +63,11 @@ def _stairs(capacity: Int64, owner: Int64, pods: int) -> tuple[Int64, Int64]:
 
 def _feasible_count(stairs: Int64, coarse_used: int, pods: int) -> int:
     """Fine domains of some answer: a valid limit, close to the least."""
-    sets = [np.argsort(-stairs[:, q], kind="stable")[:coarse_used] for q in range(1, stairs.shape[1])]
-    return min(_count(stairs[chosen], pods) for chosen in sets if int(stairs[chosen, -1].sum()) >= pods)
-
-
-def _count(stairs: Int64, pods: int) -> int:
-    """Fine domains that these coarse ones need, the largest first."""
-    gains = np.sort(np.diff(stairs, axis=1).ravel())[::-1]
-    return int(np.searchsorted(np.cumsum(gains), pods)) + 1
+    sets = np.argsort(-stairs[:, 1:], axis=0, kind="stable")[:coarse_used].T  # of every q, the best so many
+    sets = sets[stairs[sets, -1].sum(axis=1) >= pods]
+    gains = -np.sort((stairs[:, :-1] - stairs[:, 1:])[sets].reshape(len(sets), -1), axis=1)
+    short = np.cumsum(gains, axis=1) < pods  # taken with the largest first, how many are not enough
+    return int(short.sum(axis=1).min()) + 1
 
 
 def _partners(stairs: Int64, count: int, limit: int) -> Int64:
@@ -78,9 +75,10 @@ def _partners(stairs: Int64, count: int, limit: int) -> Int64:
     best = np.zeros(limit + 1, dtype=np.int64)
     one = np.maximum.accumulate(stairs.max(axis=0))
     one = np.r_[one, np.full(max(limit + 1 - len(one), 0), one[-1])][: limit + 1]
+    steps = np.arange(min(limit, stairs.shape[1] - 1) + 1)
+    rest = np.arange(limit + 1)[:, None] - steps  # what one more leaves to those before
+    more = np.where(rest >= 0, one[steps], -1)
+    np.maximum(rest, 0, out=rest)
     for _ in range(count):
-        grown = best.copy()
-        for q in range(1, min(limit, stairs.shape[1] - 1) + 1):
-            grown[q:] = np.maximum(grown[q:], best[: limit + 1 - q] + one[q])
-        best = grown
+        best = np.maximum(best, (best[rest] + more).max(axis=1))
     return best
