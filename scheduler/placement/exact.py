@@ -25,13 +25,14 @@ COARSE_BITS = 40
 class _Reduced:
     """`excess`: int64[rows], by how much a row costs more than the best of its child, in reduced
     cost; `least`: int64[children + 1], running sums of the best; `price` per unit; `bound` for the
-    whole; all in units of 2^shift of the first word."""
+    whole; all in units of 2^shift of the first word. `units`: int64[rows], what each row stands for."""
 
     excess: Int64
     least: Int64
     price: int
     bound: int
     shift: int
+    units: Int64
 
 
 def fold_exactly(
@@ -66,12 +67,14 @@ def _reduced(cost: Int64, starts: Int64, target: int) -> _Reduced:
     shift = max(top.bit_length() - COARSE_BITS, 0)
     coarse = np.where(real, cost[:, 0] >> shift, INFEASIBLE)
     price = int((compiled("multiplier") or _multiplier)(coarse, starts, target))
-    units = np.arange(len(cost)) - np.repeat(starts[:-1], np.diff(starts))
+    sizes = starts[1:] - starts[:-1]
+    units = np.arange(len(cost)) - np.repeat(starts[:-1], sizes)
     value = np.where(real, coarse - price * units, INFEASIBLE)
     best = np.minimum.reduceat(value, starts[:-1])
-    least = np.concatenate(([0], np.cumsum(best)))
-    excess = np.where(real, value - np.repeat(best, np.diff(starts)), INFEASIBLE)
-    return _Reduced(excess, least, price, price * target + int(least[-1]), shift)
+    least = np.zeros(len(starts), dtype=np.int64)
+    np.cumsum(best, out=least[1:])
+    excess = np.where(real, value - np.repeat(best, sizes), INFEASIBLE)
+    return _Reduced(excess, least, price, price * target + int(least[-1]), shift, units)
 
 
 def _multiplier(cost: Int64, starts: Int64, target: int) -> int:
@@ -95,8 +98,7 @@ def _fold(cost: Int64, starts: Int64, reduced: _Reduced, gap: int, target: int) 
     loop = compiled("fold")
     if loop is None:
         return _fold_arrays(cost, starts, reduced, gap, target)
-    units = np.arange(len(cost)) - np.repeat(starts[:-1], np.diff(starts))
-    high = np.maximum.reduceat(np.where(reduced.excess <= gap, units, 0), starts[:-1])
+    high = np.maximum.reduceat(np.where(reduced.excess <= gap, reduced.units, 0), starts[:-1])
     most = np.append(np.cumsum(high[::-1])[::-1], 0)
     words, choice = loop(cost, starts, reduced.excess, most, reduced.price, gap, reduced.shift, target)
     if words[0] >= INFEASIBLE:

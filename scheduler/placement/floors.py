@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from scheduler.placement.place import largest
 from scheduler.placement.problem import PlacementProblem
+from scheduler.placement.prune import largest
 from scheduler.placement.tree import TreeForm, tree_form
 
 Kind = tuple[object, ...]

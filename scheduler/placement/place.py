@@ -21,12 +21,11 @@ from scheduler.placement.problem import (
     NODE,
     Assignment,
     Int32,
-    Int64,
     Limits,
     PlacementProblem,
     Rejection,
 )
-from scheduler.placement.prune import fewest
+from scheduler.placement.prune import fewest, largest
 from scheduler.placement.refuse import refuse
 from scheduler.placement.single import solve_single
 from scheduler.placement.tree import TreeForm, tree_form
@@ -128,24 +127,16 @@ def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tu
 
 def _least(problem: PlacementProblem, form: TreeForm, level: str, used: int) -> int:
     """The fewest domains of a level that could hold the gang, other terms aside; `used` is one answer."""
-    capacity = form.capacity[form.position(level)]
-    if -(-problem.pods // int(capacity.max())) == used or largest(capacity, problem.pods) == used:
+    at = form.position(level)
+    if -(-problem.pods // int(form.capacity[at].max())) == used:
         return used
-    simple = fewest(form, form.position(level), problem.pods)
+    simple = fewest(form, at, problem.pods)
     if simple is not None:
         return simple
+    if largest(form.capacity[at], problem.pods) == used:
+        return used
     name = "nodes" if level == NODE else f"domains_{level}"
     alone = replace(problem, terms=(name,))
     solution = dp.solve(alone, form, tree_terms(alone, form))
     assert solution is not None
     return solution.bounds[name]
-
-
-def largest(capacity: Int64, pods: int) -> int:
-    """How many of the largest domains hold so many pods together, wherever they are."""
-    sizes = np.bincount(np.minimum(capacity, pods))
-    held = np.cumsum((sizes * np.arange(len(sizes)))[::-1])
-    at = int(np.searchsorted(held, pods))
-    size = len(sizes) - 1 - at
-    before = int(held[at - 1]) if at else 0
-    return int(sizes[::-1][:at].sum()) + -(-(pods - before) // size)

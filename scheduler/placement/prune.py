@@ -105,9 +105,20 @@ def fewest(form: TreeForm, level: int, pods: int) -> int | None:
         return None
     if int(form.capacity[level].max(initial=0)) >= pods:
         return 1
-    below = ancestors(form, level, bound)
-    within = form.capacity[bound] >= pods if bound >= 0 else np.ones(1, dtype=np.bool_)
-    return _fewest(form.capacity[level], below, np.flatnonzero(within), pods)[2]
+    if bound < 0:
+        return largest(form.capacity[level], pods)
+    within = np.flatnonzero(form.capacity[bound] >= pods)
+    return _fewest(form.capacity[level], ancestors(form, level, bound), within, pods)[2]
+
+
+def largest(capacity: Int64, pods: int) -> int:
+    """How many of the largest domains hold so many pods together, wherever they are."""
+    sizes = np.bincount(np.minimum(capacity, pods))
+    held = np.cumsum((sizes * np.arange(len(sizes)))[::-1])
+    at = int(np.searchsorted(held, pods))
+    size = len(sizes) - 1 - at
+    before = int(held[at - 1]) if at else 0
+    return int(sizes[::-1][:at].sum()) + -(-(pods - before) // size)
 
 
 def ancestors(form: TreeForm, level: int, coarse: int) -> Int64:
@@ -145,9 +156,10 @@ def _fewest(capacity: Int64, parent: Int64, chosen: Int64, pods: int) -> tuple[I
     inside = np.flatnonzero(members(parent, chosen, int(parent.max(initial=0)) + 1) & (capacity > 0))
     order = inside[np.lexsort((-capacity[inside], parent[inside]))]
     owner = parent[order]
-    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+    new = np.ones(len(owner), dtype=np.bool_)
+    np.not_equal(owner[1:], owner[:-1], out=new[1:])
+    starts, group = np.flatnonzero(new), np.cumsum(new) - 1
     running = np.cumsum(capacity[order])
-    group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(order)]))
     within = running - (running[starts] - capacity[order[starts]])[group]
     enough = np.where(within >= pods, np.arange(len(order)), len(order))
     last = np.minimum.reduceat(enough, starts)

@@ -53,11 +53,12 @@ def useless(capacity: Int64, owner: Int64, alive: Bool, *, coarse_used: int, pod
 
 def _stairs(capacity: Int64, owner: Int64, pods: int) -> tuple[Int64, Int64]:
     """int64[coarse, q + 1]: pods of the q largest fine domains, and the ids of the coarse ones."""
-    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
-    counts = np.diff(np.r_[starts, len(owner)])
-    table = np.zeros((len(starts), int(counts.max()) + 1), dtype=np.int64)
-    row = np.repeat(np.arange(len(starts)), counts)
-    table[row, np.arange(len(owner)) - starts[row] + 1] = capacity
+    new = np.ones(len(owner), dtype=np.bool_)
+    np.not_equal(owner[1:], owner[:-1], out=new[1:])
+    starts, row = np.flatnonzero(new), np.cumsum(new) - 1
+    column = np.arange(len(owner)) - starts[row] + 1
+    table = np.zeros((len(starts), int(column.max()) + 1), dtype=np.int64)
+    table[row, column] = capacity
     return np.minimum(np.cumsum(table, axis=1), pods), owner[starts]
 
 
@@ -74,7 +75,6 @@ def _partners(stairs: Int64, count: int, limit: int) -> Int64:
     """int64[limit + 1]: an upper bound on the pods that `count` coarse domains hold in so many fine ones."""
     best = np.zeros(limit + 1, dtype=np.int64)
     one = np.maximum.accumulate(stairs.max(axis=0))
-    one = np.r_[one, np.full(max(limit + 1 - len(one), 0), one[-1])][: limit + 1]
     steps = np.arange(min(limit, stairs.shape[1] - 1) + 1)
     rest = np.arange(limit + 1)[:, None] - steps  # what one more leaves to those before
     more = np.where(rest >= 0, one[steps], -1)
