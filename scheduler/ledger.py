@@ -124,6 +124,7 @@ class Ledger:
         self.nodes.update((node.name, node) for node in nodes)
         self.generation += 1
         self._rebuild()
+        self.index(nodes[0].name)  # now, and not while a single node changes
 
     def upsert_node(self, node: Node) -> bool:
         """Add a node or take over what changed of it; True when that was something."""

@@ -31,7 +31,7 @@ class Column:
         self._names = [domain.name for domain in present]
         self._private: NDArray[np.bool_] = np.array([domain.private for domain in present], dtype=np.bool_)
         ids = {domain: at for at, domain in enumerate(present)}
-        self._domain_of = np.fromiter((ids[domain] for domain in domains), np.int32, len(domains))
+        self._domain_of = np.fromiter(map(ids.__getitem__, domains), np.int32, len(domains))
         self._sizes = np.bincount(self._domain_of, minlength=len(present))
         self._published: Partition | None = None
 

@@ -11,14 +11,9 @@ import networkx as nx
 from topology.columns import Column
 from topology.naming import NameKey, natural_key
 from topology.places import (
-    Domain,
-    Place,
-    group_domain,
-    group_vertices,
-    level_domain,
-    level_vertices,
+    Lay,
+    Lays,
     node_vertex,
-    place_of,
     vertex_name,
 )
 from topology.spec import (
@@ -64,9 +59,9 @@ class Fabric:
         self.graph = nx.DiGraph()
         self.generation = 0
         self._ordered = spec.ordered()
-        self._depth = {level.name: depth for depth, level in enumerate(spec.levels)}
         self._position = {level.name: at for at, level in enumerate(spec.partitions)}
-        self._places: dict[str, Place] = {}
+        self._lays = Lays(spec)
+        self._places: dict[str, Lay] = {}
         self._paths: dict[str, dict[str, str]] = {}  # of nodes that were asked about
         self._lacking: dict[str, set[str]] = {level.name: set() for level in self._ordered}
         self._changed: set[str] = set()
@@ -85,13 +80,13 @@ class Fabric:
 
     def upsert(self, node: FabricNode) -> bool:
         """Add a node or take over its labels; True when its place changed."""
-        place = place_of(node, self.spec)
+        lay = self._lays.of(node)
         before = self._places.get(node.name)
-        if place == before:
+        if before is not None and (lay is before or lay.place == before.place):
             return False
         if before is not None:
             self._detach(node.name, before)
-        self._attach(node.name, place)
+        self._attach(node.name, lay)
         self._touch(node.name)
         return True
 
@@ -146,29 +141,25 @@ class Fabric:
         """Display name of the node's domain per level, coarse to fine; KeyError when it is not there."""
         known = self._paths.get(node_name)
         if known is None:
-            place = self._places[node_name]
-            known = {level.name: self._domain(node_name, place, level).name for level in self._ordered}
+            lay = self._places[node_name]
+            levels = enumerate(self._ordered)
+            known = {level.name: self._lays.domain(node_name, lay, at).name for at, level in levels}
             self._paths[node_name] = known
         return dict(known)
-
-    def _domain(self, name: str, place: Place, level: LevelSpec) -> Domain:
-        if level.name in self._depth:
-            return level_domain(name, place, self._depth[level.name], level=level.name)
-        return group_domain(name, place, self._position[level.name], level=level.name)
 
     def _touch(self, name: str) -> None:
         self._paths.pop(name, None)
         self._changed.add(name)
         self.generation += 1
 
-    def _attach(self, name: str, place: Place) -> None:
-        self._places[name] = place
-        for level in self._lacks(place):
+    def _attach(self, name: str, lay: Lay) -> None:
+        self._places[name] = lay
+        for level in lay.lacking:
             self._lacking[level].add(name)
         leaf = node_vertex(name)
         self.graph.add_node(leaf, kind="node", level=NODE, name=name)
         above = None
-        for vertex in level_vertices(place, self.spec):
+        for vertex in lay.vertices:
             if vertex not in self.graph:
                 self.graph.add_node(vertex, kind="domain", level=vertex[0], name=vertex_name(vertex[1]))
                 if above is not None:
@@ -176,31 +167,27 @@ class Fabric:
             above = vertex
         if above is not None:
             self.graph.add_edge(above, leaf, kind="contains")
-        for vertex in group_vertices(place, self.spec):
+        for vertex in lay.members:
             if vertex not in self.graph:
                 self.graph.add_node(vertex, kind="partition", level=vertex[0], name=vertex_name(vertex[1]))
             self.graph.add_edge(vertex, leaf, kind="member")
 
-    def _detach(self, name: str, place: Place) -> None:
+    def _detach(self, name: str, lay: Lay) -> None:
         del self._places[name]
-        for level in self._lacks(place):
+        for level in lay.lacking:
             self._lacking[level].discard(name)
         self.graph.remove_node(node_vertex(name))
-        for vertex in (*reversed(level_vertices(place, self.spec)), *group_vertices(place, self.spec)):
+        for vertex in (*reversed(lay.vertices), *lay.members):
             if not self.graph.succ[vertex]:
                 self.graph.remove_node(vertex)
-
-    def _lacks(self, place: Place) -> Iterable[str]:
-        values = zip((*self.spec.levels, *self.spec.partitions), (*place.path, *place.groups), strict=True)
-        return (level.name for level, value in values if not value)
 
     def _rebuild(self) -> None:
         """Arrays of all nodes from nothing."""
         self._order = sorted(natural_key(name) for name in self._places)
         self._names = [name for _, name in self._order]
         self._columns = [
-            Column(level, [self._domain(name, self._places[name], level) for name in self._names])
-            for level in self._ordered
+            Column(level, [self._lays.domain(name, self._places[name], at) for name in self._names])
+            for at, level in enumerate(self._ordered)
         ]
 
     def _apply(self, name: str) -> None:
@@ -208,15 +195,15 @@ class Fabric:
         key = natural_key(name)
         at = bisect_left(self._order, key)
         known = at < len(self._order) and self._order[at] == key
-        place = self._places.get(name)
-        if place is None:
+        lay = self._places.get(name)
+        if lay is None:
             if known:
                 del self._order[at], self._names[at]
                 for column in self._columns:
                     column.delete(at)
             return
-        for column, level in zip(self._columns, self._ordered, strict=True):
-            domain = self._domain(name, place, level)
+        for number, column in enumerate(self._columns):
+            domain = self._lays.domain(name, lay, number)
             if known:
                 column.move(at, domain)
             else:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from topology.naming import NameKey, natural_key
-from topology.spec import NODE, NVLINK, FabricNode, FabricSpec, LevelSpec
+from topology.spec import NODE, NVLINK, FabricNode, FabricSpec
 
 Vertex = tuple[str, tuple[str, ...]] | tuple[str, str]
 """A domain as (level, path) or a leaf as ("node", name)."""
@@ -39,17 +38,76 @@ class Place(NamedTuple):
     nvlink_gpus: bool
 
 
-def place_of(node: FabricNode, spec: FabricSpec) -> Place:
-    """Read a node's labels; its GPUs matter only where they make up for a missing NVLink label."""
-    path = tuple(_value(node.labels, level) for level in spec.levels)
-    groups = tuple(_value(node.labels, level) for level in spec.partitions)
-    named = zip((*spec.levels, *spec.partitions), (*path, *groups), strict=True)
-    linked = any(value for level, value in named if level.name == NVLINK)
-    return Place(path, groups, node.nvlink_gpus or linked)
+class Lay(NamedTuple):
+    """A place with what follows from it alone, the same for all nodes there.
+
+    `vertices` of its known levels, coarse to fine, and `members`, those of its partitions; `lacking`: the
+    names of levels and partitions without a label; `domains`: the domain per level of the specification's
+    order, None where it is the node's own.
+    """
+
+    place: Place
+    vertices: tuple[tuple[str, tuple[str, ...]], ...]
+    members: tuple[tuple[str, tuple[str, ...]], ...]
+    lacking: tuple[str, ...]
+    domains: tuple[Domain | None, ...]
 
 
-def _value(labels: Mapping[str, str], level: LevelSpec) -> str:
-    return sys.intern(labels.get(level.label, ""))
+class Lays:
+    """The places of one specification, each worked out once: the nodes of a rack mostly have the same."""
+
+    def __init__(self, spec: FabricSpec) -> None:
+        self._spec, self._ordered = spec, spec.ordered()
+        every = (*spec.levels, *spec.partitions)
+        self._keys = tuple(level.label for level in every)
+        self._link = tuple(at for at, level in enumerate(every) if level.name == NVLINK)
+        self._found: dict[tuple[object, ...], Lay] = {}
+
+    def of(self, node: FabricNode) -> Lay:
+        """Where a node lies by its labels; its GPUs matter only where they make up for a missing NVLink
+        label."""
+        values = tuple(map(node.labels.get, self._keys))
+        lay = self._found.get((values, node.nvlink_gpus))
+        if lay is None:
+            if len(self._found) > MOST_LAYS:
+                self._found.clear()
+            lay = self._found[values, node.nvlink_gpus] = self._made(values, node.nvlink_gpus)
+        return lay
+
+    def domain(self, name: str, lay: Lay, at: int) -> Domain:
+        """The domain of a node at a level, by its number in the specification's order."""
+        found = lay.domains[at]
+        return self._domain(name, lay.place, at) if found is None else found
+
+    def _made(self, values: tuple[str | None, ...], gpus: bool) -> Lay:
+        texts = tuple(sys.intern(value or "") for value in values)
+        split = len(self._spec.levels)
+        linked = gpus or any(texts[at] for at in self._link)
+        place = Place(texts[:split], texts[split:], linked)
+        every = (*self._spec.levels, *self._spec.partitions)
+        domains = (self._domain("", place, at) for at in range(len(self._ordered)))
+        return Lay(
+            place,
+            tuple(level_vertices(place, self._spec)),
+            tuple(group_vertices(place, self._spec)),
+            tuple(level.name for level, text in zip(every, texts, strict=True) if not text),
+            tuple(None if _is_own(domain) else domain for domain in domains),
+        )
+
+    def _domain(self, name: str, place: Place, at: int) -> Domain:
+        level = self._ordered[at]
+        if level in self._spec.levels:
+            return level_domain(name, place, self._spec.levels.index(level), level=level.name)
+        return group_domain(name, place, self._spec.partitions.index(level), level=level.name)
+
+
+MOST_LAYS = 200_000
+"""Places that are kept; a fabric that changes for ever must not grow for ever."""
+
+
+def _is_own(domain: Domain) -> bool:
+    """Whether a domain is of one node alone."""
+    return domain.ident[0] == "" and len(domain.ident) == 2 and domain.ident[1] == ""
 
 
 def level_domain(name: str, place: Place, depth: int, *, level: str) -> Domain:
