@@ -93,7 +93,11 @@ def said_of(record: GangRecord, engine: Engine, domains: Mapping[str, int], now_
             return Said(False, Code.WAITING_FOR_MEMBERS.value, _text(f"waiting: {reason_text(record)}"))
         case _ if record.state in _PLANNED:
             place = where_of(record, engine.world.fabric)
-            return Said(True, PLACED, _text(f"placed: {len(record.pods)} pods on {place}"))
+            return Said(
+                True,
+                PLACED,
+                _text(f"placed: {len(record.pods)} pod{'s' if len(record.pods) > 1 else ''} on {place}"),
+            )
         case _:
             return None
 
