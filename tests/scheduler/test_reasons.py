@@ -155,7 +155,7 @@ def test_bad_input_is_an_error_with_its_field_and_what_would_be_right(case: str)
 
 def test_no_time_is_a_time_out_and_not_a_refusal() -> None:
     """Without any time the integer model knows nothing; the answer says so and is not impossible."""
-    pods = [pod(f"a-{at}", 5, group="ab"[at % 2], gpus=3 + at, required="group=rack") for at in range(5)]
+    pods = [pod(f"a-{at}", 6, group="ab"[at % 2], gpus=3 + at, required="group=block") for at in range(6)]
     answer = plan(pods, limits=Limits(deterministic_s=0.0, refine_s=0.0))
     assert (answer["verdict"], answer["proof"]) == ("blocked", "timed_out")
     assert answer["reason"]["code"] == "TimedOut"
