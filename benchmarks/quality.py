@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 _MODEL = "tests/placement/test_model.py::"
 _TREE = "tests/placement/test_differential.py::"
 _FAMILY = "tests/placement/test_families.py::"
+_FLOWS = "tests/placement/test_jointly.py::"
 KINDS = {
     "one shape on a tree": _TREE + "test_the_answer_is_the_brute_force_optimum",
     "any order of terms": _TREE + "test_any_order_of_terms_is_the_brute_force_optimum",
@@ -29,6 +30,11 @@ KINDS = {
         for name in ("unlike_groups", "roles_in_one_rack", "odd_sizes", "lost_members", "crossing_levels")
     },
     "streams of gangs": _FAMILY + "test_every_gang_of_a_stream_has_the_best_of_what_is_left",
+    "several shapes in one rack": "tests/placement/test_packing.py::test_it_is_the_optimum",
+    "batches of gangs": "tests/placement/test_batch.py::test_batches_against_brute_force",
+    "batches of one shape, as flows": _FLOWS + "test_the_flows_of_one_shape_are_the_optimum",
+    "batches of multiples of one shape": _FLOWS + "test_the_flows_of_multiples_of_one_shape_are_the_optimum",
+    "batches: the common bound": _FLOWS + "test_no_batch_is_better_than_the_common_bound",
     "everything at once": _MODEL + "test_everything_at_once_is_the_brute_force_optimum",
 }
 

@@ -78,6 +78,7 @@ def place_batch(
     found = _Found(best, _least_alone(work, best, wanted))
     steps = (_by_flows, _by_rounds, _as_one) if rounds else ()
     for step in steps if in_order else (_by_size, *steps):
+        limits.go_on()
         if wanted and work.key(found.best) != found.least:
             found = step(work, found, wanted)
     best, least = found.best, found.least

@@ -85,7 +85,8 @@ def _in_units(
     unit = gcd(*(step for own in steps for step in own[: deepest + 1]))
     levels = forms[0].levels[: deepest + 1]
     room = _rooms(levels, view.slots // block * block, unit)
-    alone = unit if deepest == last > 0 and int(room[-1].max(initial=0)) <= 1 else 0
+    small = all(own[-1] == unit for own in steps) and int(room[-1].max(initial=0)) <= 1
+    alone = unit if deepest == last > 0 and small else 0
     if alone:  # every unit is a node of its own: levels above may have larger ones
         levels, block = levels[:-1], alone
         unit = gcd(*(step for own in steps for step in own[: len(levels)]))

@@ -108,7 +108,7 @@ def test_batches_against_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
             optimal += 1
             assert values == truth[: len(values)], seed
         whole += all(isinstance(answer, Assignment) for answer in found.answers)
-    print(f"{whole} whole, {INSTANCES - whole} in part; {optimal} proven")
+    print(f"{whole} feasible, {INSTANCES - whole} infeasible as a whole; {optimal} proven")
     assert INSTANCES // 4 < whole < INSTANCES
     assert optimal > INSTANCES * 3 // 4
 
