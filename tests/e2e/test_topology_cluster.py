@@ -194,7 +194,7 @@ def test_a_snapshot_shows_what_the_cluster_shows(
     """Read by the commands that a user would use it with."""
     env = {**os.environ, "KUBECONFIG": str(controlplane.kubeconfig())}
     taken = subprocess.run(
-        [sys.executable, "-m", "scheduler.cli", "snapshot"],
+        [sys.executable, "-m", "scheduler.cli", "snapshot", "--keep-names"],
         capture_output=True,
         text=True,
         env=env,
