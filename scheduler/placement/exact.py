@@ -42,16 +42,19 @@ def fold_exactly(
     int64[children], the units of each; None when they cannot hold so many, or only at more than
     `ceiling` in the first word. Of equal answers the last child takes least, then the one before it.
 
-    `digit`: one unit of the leading term in the first word, the step by which ceilings are raised.
+    `digit`: one unit of the leading term in the first word, by whose quarter the first ceiling lies above
+    the bound: a fold costs about the square of that distance, so a guess that was too low is cheap.
     """
+    if len(tables) == 1:
+        return _of_one(tables[0], target, ceiling)
     starts = np.concatenate(([0], np.cumsum([len(one) for one in tables])))
     if int(starts[-1]) - len(tables) < target:
         return None
     cost = np.ascontiguousarray(np.concatenate(tables))
     reduced = _reduced(cost, starts, target)
     highest = int(np.where(cost[:, 0] < INFEASIBLE, cost[:, 0], 0).max(initial=0)) * len(tables)
-    limit = ceiling if ceiling is not None else (((reduced.bound << reduced.shift) // digit) + 2) * digit - 1
-    raised = 2 * digit
+    raised = max(digit // 4, 1)
+    limit = ceiling if ceiling is not None else ((reduced.bound + 1) << reduced.shift) + raised
     while True:
         found = _fold(cost, starts, reduced, (limit >> reduced.shift) - reduced.bound, target)
         if found is not None and int(found[0][0]) <= limit:
@@ -59,6 +62,15 @@ def fold_exactly(
         if ceiling is not None or limit > highest:
             return None
         limit, raised = limit + raised, raised * 4
+
+
+def _of_one(table: Int64, target: int, ceiling: int | None) -> tuple[Int64, Int64] | None:
+    """As `fold_exactly` for a single child: there is nothing to choose."""
+    if len(table) <= target or table[target, 0] >= INFEASIBLE:
+        return None
+    if ceiling is not None and table[target, 0] > ceiling:
+        return None
+    return table[target].copy(), np.array([target])
 
 
 def _reduced(cost: Int64, starts: Int64, target: int) -> _Reduced:

@@ -129,6 +129,7 @@ def fold(  # noqa: PLR0912, PLR0917  (one loop for the compiler, called by posit
     choice = np.zeros((children, target + 1), dtype=np.int32)
     old = np.zeros((target + 1, words), dtype=np.int64)
     new = np.zeros((target + 1, words), dtype=np.int64)
+    above = np.zeros(target + 1, dtype=np.int64)  # by how much a total is dearer than the least, reduced
     low, high, least = 0, 0, 0
     for child in range(children):
         end = min(target, high + most[child] - most[child + 1])
@@ -143,7 +144,7 @@ def fold(  # noqa: PLR0912, PLR0917  (one loop for the compiler, called by posit
             if excess[row] == 0:
                 best = min(best, (cost[row, 0] >> shift) - price * units)
             for before in range(max(low, begin - units), min(high, end - units) + 1):
-                if old[before, 0] >= NOTHING:
+                if above[before] + excess[row] > gap:
                     continue
                 total, better = before + units, False
                 for word in range(words):
@@ -158,9 +159,13 @@ def fold(  # noqa: PLR0912, PLR0917  (one loop for the compiler, called by posit
         least += best
         low, high = end + 1, begin - 1
         for total in range(begin, end + 1):
-            if new[total, 0] < NOTHING and (new[total, 0] >> shift) - price * total - least > gap:
-                new[total, 0] = NOTHING
+            above[total] = NOTHING
             if new[total, 0] < NOTHING:
+                above[total] = (new[total, 0] >> shift) - price * total - least
+            if above[total] > gap:
+                new[total, 0] = NOTHING
+                above[total] = NOTHING
+            else:
                 low, high = min(low, total), total
         old, new = new, old
         if low > high:

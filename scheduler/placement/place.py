@@ -14,7 +14,7 @@ from scheduler.placement.costs import TreeTerm, in_tables, tree_terms
 from scheduler.placement.groups import place_groups
 from scheduler.placement.lay import lay
 from scheduler.placement.narrow import narrowed
-from scheduler.placement.objective import evaluate, with_bounds
+from scheduler.placement.objective import each_once, evaluate, with_bounds
 from scheduler.placement.packing import packed
 from scheduler.placement.pipelines import chained
 from scheduler.placement.problem import (
@@ -120,7 +120,7 @@ def _on_tree(
 def _levels(problem: PlacementProblem, form: TreeForm, nodes: Int32) -> tuple[tuple[str, int, int], ...]:
     found = []
     for level in problem.cluster.levels:
-        used = int(np.count_nonzero(np.bincount(problem.cluster.domain_of(level)[nodes])))
+        used = len(each_once(problem.cluster.domain_of(level)[nodes]))
         found.append((level, used, used if used == 1 else _least(problem, form, level, used)))
     return tuple(found)
 
