@@ -21,6 +21,7 @@ from scheduler.placement.rounds import Work
 from scheduler.placement.search import Search
 from scheduler.placement.seats import Shares, seated
 from tests.placement.instances import cluster, problem
+from tests.placement.shares import assert_share
 from tests.placement.test_batch import amount, brute, used
 
 INSTANCES = int(os.environ.get("LOCKSTEP_INSTANCES", "400")) // 4
@@ -90,7 +91,7 @@ def test_the_flows_of_one_shape_are_the_optimum() -> None:
         assert value(problems, shares, one.names) == truth, seed
         whole += truth[0] == 0
     print(f"{whole} feasible, {INSTANCES - whole} infeasible as a whole")
-    assert INSTANCES // 4 < whole < INSTANCES * 19 // 20
+    assert_share(whole, of=INSTANCES, least=0.25, most=0.95)
 
 
 def test_the_flows_of_multiples_of_one_shape_are_the_optimum() -> None:
@@ -109,8 +110,8 @@ def test_the_flows_of_multiples_of_one_shape_are_the_optimum() -> None:
         asked += len({int(own.shapes[0].requests[0]) for own in problems}) > 1
         whole += truth[0] == 0
     print(f"{whole} feasible, {solved - whole} infeasible as a whole; {asked} with unlike pods")
-    assert asked > INSTANCES // 5
-    assert whole > INSTANCES // 20
+    assert_share(asked, of=INSTANCES, least=0.2)
+    assert_share(whole, of=INSTANCES, least=0.05, most=0.95)
 
 
 def test_no_batch_is_better_than_the_common_bound() -> None:
@@ -127,8 +128,8 @@ def test_no_batch_is_better_than_the_common_bound() -> None:
         whole += truth[0] == 0
         sharper += least > own
     print(f"{whole} feasible, {INSTANCES - whole} infeasible as a whole; {tight} tight, {sharper} sharper")
-    assert tight > INSTANCES // 2
-    assert sharper > INSTANCES // 10
+    assert_share(tight, of=INSTANCES, least=0.5)
+    assert_share(sharper, of=INSTANCES, least=0.1)
 
 
 @pytest.mark.parametrize(("gangs", "most"), [(8, 9), (12, 5), (20, 9), (20, 17)])
