@@ -11,9 +11,9 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.halves import Halves
 from scheduler.engine.plans import Slot
 from scheduler.engine.replies import Write
-from scheduler.kube.outcomes import Outcome
+from scheduler.kube.outcomes import FENCED, Outcome, later_term
 from scheduler.metrics import Metrics
-from scheduler.model import GangKey, NodeName, Pod, PodKey
+from scheduler.model import ANNOTATION_TERM, GangKey, NodeName, Pod, PodKey
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Writing:
     def release_halves(self, now_s: float, *, window_s: float) -> None:
         """Evict the members of starts that were broken off and that nothing will complete."""
         for key, pods in self._halves.overdue(self._engine.gangs, now_s, window_s=window_s):
-            if key not in self._evicting:
+            if key not in self._evicting and not any(map(self._superseded, pods)):
                 log.warning(
                     "gang %s: its start was broken off; its %d bound members are evicted", key, len(pods)
                 )
@@ -76,6 +76,8 @@ class Writing:
     ) -> Outcome:
         """Write one Binding; how it ended is certain, unless the term ended first."""
         known = self._engine.pod(uid)
+        if known and self._superseded(known):
+            return FENCED
         version = known.resource_version if known else ""
         outcome = await self._target.bind(pod=pod, uid=uid, node=node, slot=slot, plan=plan, version=version)
         self._metrics.bindings.labels("done" if outcome.done else "failed").inc()
@@ -95,8 +97,14 @@ class Writing:
         if all(outcomes):
             self._written[key] = plan
 
+    def _superseded(self, pod: Pod) -> bool:
+        """Whether a later term has claimed a pod: then ours has ended, though our clock may not say so,
+        as after a pause of the whole machine."""
+        return later_term(pod.annotations.get(ANNOTATION_TERM, ""), self._engine.term)
+
     async def _let_through(self, write: Write) -> bool:
-        outcome = await self._target.let_through(write)
+        superseded = later_term(write.seen, write.term)
+        outcome = FENCED if superseded else await self._target.let_through(write)
         self._metrics.writes.labels("done" if outcome.done else "failed").inc()
         if not outcome.done:
             log.warning("pod %s: its plan was not written: %s", write.slot.pod, outcome.message)

@@ -313,6 +313,9 @@ class FakeClient:
 
     def __init__(self, api: FakeApi, *, kill_at: int = 0, on_death: Callable[[], None] | None = None) -> None:
         self._api, self._kill_at, self._on_death = api, kill_at, on_death
+        self.answer = api.answer
+        self.awake = asyncio.Event()
+        self.awake.set()
         self.sent = 0
         self.dead = False
         self.cut = False
@@ -321,6 +324,10 @@ class FakeClient:
         self.dead = True
         if self._on_death is not None:
             self._on_death()
+
+    def kill_after(self, writes: int) -> None:
+        """Die at the write that many from now; with 0 at none."""
+        self._kill_at = self.sent + writes if writes else 0
 
     async def request(
         self,
@@ -332,7 +339,7 @@ class FakeClient:
         query: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
     ) -> Reply:
-        api, dice, faults = self._api, self._api.dice, self._api.faults
+        dice, faults = self._api.dice, self._api.faults
         self._alive()
         if path.startswith("/apis/scheduling"):
             return Reply(404, b"{}")
@@ -343,16 +350,18 @@ class FakeClient:
             if self.sent == self._kill_at:
                 self._last_words(method, path, document, content_type)
         await asyncio.sleep(dice.uniform(0, faults.slow_s))
+        await self.awake.wait()
         self._alive()
         if faults.away or self.cut:
             raise Unclear("connection refused")
         if dice.random() < faults.busy:
             return Reply(429, b'{"message": "too many requests"}', 1.0)
-        status, found = api.answer(method, path, document, content_type)
+        status, found = self.answer(method, path, document, content_type)
         if writes:
             self._noted(method, path, status)
         encoded = json.dumps(found).encode()
         await asyncio.sleep(dice.uniform(0, faults.slow_s))
+        await self.awake.wait()
         self._alive()
         if writes and dice.random() < faults.lose:
             raise Unclear("the connection was reset")
@@ -374,6 +383,7 @@ class FakeClient:
 
     async def _batches(self, path: str, since: int) -> AsyncIterator[list[bytes]]:
         async for line in self._api.watch(path, since):
+            await self.awake.wait()
             self._alive()
             if self._api.faults.away or self.cut:
                 raise Unclear("connection reset")
@@ -412,8 +422,14 @@ class FakeScheduler:
     """
 
     def __init__(
-        self, api: FakeApi, ask: Callable[[str, bytes], Coroutine[Any, Any, Any]], *, timeout_s: float = 20.0
+        self,
+        api: FakeApi,
+        ask: Callable[[str, bytes], Coroutine[Any, Any, Any]],
+        *,
+        timeout_s: float = 20.0,
+        pause_s: float = 0.02,
     ) -> None:
+        self._pause_s = pause_s
         self._api, self._ask, self._timeout_s = api, ask, timeout_s
         self._assumed: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
@@ -423,7 +439,7 @@ class FakeScheduler:
         while True:
             for pod in self._api.pods():
                 await self._try(pod)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self._pause_s)
 
     async def _try(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]

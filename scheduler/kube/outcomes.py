@@ -54,3 +54,12 @@ async def repeat(
         await asyncio.sleep(min(max(pause, outcome.pause_s), LONGEST_ASKED_PAUSE_S))
         pause *= 2
     return outcome
+
+
+def later_term(one: str, other: str) -> bool:
+    """Whether a term of leadership began after another; False where either is none, or counts nothing.
+
+    A term is how often the lease changed hands, a dash, and a word of its own.
+    """
+    counts = [text.partition("-")[0] for text in (one, other)]
+    return all(count.isdecimal() for count in counts) and int(counts[0]) > int(counts[1])

@@ -92,7 +92,24 @@ DRILLS = (
         "nodes and pods that change between plan and Binding",
         ("tests/e2e/test_gangs.py", "tests/scheduler/test_engine_properties.py"),
     ),
+    Drill(
+        "12",
+        "labels that vanish, contradict or change while running",
+        ("tests/topology/test_detect.py", "tests/topology/test_fabric.py"),
+    ),
     Drill("13", "hostile bodies", ("tests/drills/test_hostile.py",)),
+    Drill(
+        "14, 15",
+        "slow and idle sockets; certificates that change, expire or are another's",
+        ("tests/contract/test_ports.py",),
+    ),
+    Drill("16", "each right taken away", ("tests/e2e/test_shipped.py",)),
+    Drill("22", "hostile snapshots and manifests", ("tests/rpc/test_hostile.py",)),
+    Drill(
+        "S",
+        "watch, engine, ledger, binder, lease and clock as one state machine against an obvious model",
+        ("tests/scheduler/test_machine.py",),
+    ),
     Drill(
         "-",
         "default preemption against a running gang",
@@ -127,7 +144,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("only", nargs="*", metavar="NUMBER", help="drills by their number, such as 1a")
     parser.add_argument("--record", action="store_true", help="write the figures to RESULTS.md")
     parser.add_argument("--kills", type=int, default=10_000, help="histories of drill 1a")
-    parser.add_argument("--real-kills", type=int, default=1_000, help="kills of drill 1b")
+    parser.add_argument(
+        "--real-kills", type=int, default=1_000, help="gang placements of drill 1b, four to a kill"
+    )
     return parser.parse_args(arguments)
 
 

@@ -7,29 +7,39 @@ import time
 
 from tests.drills.real import Stage
 
+GANGS_AT_ONCE, PODS, GPUS = 4, 8, 2
+"""What is being placed at every kill: together a quarter of the stage's GPUs."""
 
-def random_kills(count: int, *, seed: int = 1, within_s: float = 20.0) -> tuple[bool, str]:
-    """Place a gang, kill at a random moment, start again, see it whole; `count` times."""
+
+def random_kills(placements: int, *, seed: int = 1, within_s: float = 20.0) -> tuple[bool, str]:
+    """Place some gangs at once, kill at a random moment, start again, see each whole; so many gangs."""
     dice = random.Random(seed)
-    slowest_s, half, overfull = 0.0, 0, 0
+    kills = -(-placements // GANGS_AT_ONCE)
+    slowest_s, half, amid, overfull = 0.0, 0, 0, 0
     with Stage() as stage:
         stage.start_scheduler()
         process = stage.start()
-        for number in range(count):
-            names = stage.create(f"kill{number}", 8, gpus=2)
-            time.sleep(dice.uniform(0, 0.3))
+        for number in range(kills):
+            gangs = [stage.create(f"kill{number}-{at}", PODS, gpus=GPUS) for at in range(GANGS_AT_ONCE)]
+            time.sleep(dice.uniform(0, 0.5))
             process.kill()
             process.ended()
-            half += 0 < stage.bound(names) < len(names)
+            bound = [stage.bound(names) for names in gangs]
+            half += sum(0 < count < PODS for count in bound)
+            amid += any(0 < count < PODS for count in bound)
             stage.processes.remove(process)
             process = stage.start()
             began = time.monotonic()
-            stage.lab.wait_bound(names, timeout_s=within_s)
+            for names in gangs:
+                stage.lab.wait_bound(names, timeout_s=within_s)
             slowest_s = max(slowest_s, time.monotonic() - began)
             overfull += bool(stage.overfull())
-            if number % 8 == 7:
+            if number % 2:
                 stage.clean()
         broken = len(stage.broken_promises())
-    told = f"{count} kills, {half} amid the Bindings: 0 gangs left half, {overfull} overfull nodes, "
-    told += f"{broken} broken promises, slowest whole {slowest_s:.1f} s after the restart"
+    told = (
+        f"{kills * GANGS_AT_ONCE} gang placements, {kills} kills, {amid} of them amid Bindings with {half} "
+    )
+    told += f"gangs half bound: 0 gangs left half, {overfull} overfull nodes, {broken} broken promises, "
+    told += f"slowest whole {slowest_s:.1f} s after the restart"
     return overfull == 0 and broken == 0, told

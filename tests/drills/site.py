@@ -7,7 +7,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scheduler.cluster import LiveCluster
@@ -26,8 +26,9 @@ class Replica:
     def __init__(self, api: FakeApi, *, config: Config, kill_at: int = 0) -> None:
         self.gone = asyncio.get_running_loop().create_future()
         self.client = FakeClient(api, kill_at=kill_at, on_death=self._died)
-        self.service = Service(config, clock=now_s, solver=Inline())
-        self.cluster = LiveCluster(self.client, self.service, config=config, clock=now_s)
+        self._slept_s, self._asleep_since_s = 0.0, 0.0
+        self.service = Service(config, clock=self.clock, solver=Inline())
+        self.cluster = LiveCluster(self.client, self.service, config=config, clock=self.clock)
         self.service.connect(self.cluster)
         loop = asyncio.get_running_loop()
         self.tasks = [loop.create_task(self.cluster.run()), loop.create_task(self.service.run())]
@@ -35,6 +36,21 @@ class Replica:
     @property
     def alive(self) -> bool:
         return not self.client.dead
+
+    def clock(self) -> float:
+        """Monotonic seconds of this process, which stand still while it sleeps."""
+        return (self._asleep_since_s or now_s()) - self._slept_s
+
+    def fall_asleep(self) -> None:
+        """As SIGSTOP, or a virtual machine that is suspended: nothing is sent or heard, no time passes."""
+        self._asleep_since_s = self._asleep_since_s or now_s()
+        self.client.awake.clear()
+
+    def wake_up(self) -> None:
+        """It goes on where it was, and what it had on its way is sent now."""
+        self._slept_s += now_s() - (self._asleep_since_s or now_s())
+        self._asleep_since_s = 0.0
+        self.client.awake.set()
 
     def kill(self) -> None:
         """As kill -9: nothing of it runs any more, what it has sent may still arrive."""
@@ -64,6 +80,7 @@ class Replica:
     async def _answer(self, verb: str, body: bytes) -> Any:
         if not self.alive:
             raise ConnectionError("nobody listens")
+        await self.client.awake.wait()
         waiting = self.service.not_ready()
         if waiting:
             return {"Error": f"not ready: {waiting[0]}"}
@@ -78,6 +95,7 @@ class Site:
 
     dice: random.Random
     config: Config = field(default_factory=lambda: Config(service=ServiceConfig(paranoid=True)))
+    scheduler_pause_s: float = 0.02
     api: FakeApi = field(init=False)
     replicas: list[Replica] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -86,7 +104,7 @@ class Site:
         random.seed(self.dice.random())
         self.api = FakeApi(self.dice)
         self.api.after_write.append(self._watch_promises)
-        self.scheduler = FakeScheduler(self.api, self._balanced)
+        self.scheduler = FakeScheduler(self.api, self._balanced, pause_s=self.scheduler_pause_s)
         self._running = asyncio.get_running_loop().create_task(self.scheduler.run())
 
     def _watch_promises(self) -> None:
@@ -97,8 +115,8 @@ class Site:
     def start(self, *, kill_at: int = 0, identity: str = "") -> Replica:
         config = self.config
         if identity:
-            service = ServiceConfig(paranoid=True, leadership=Leadership(identity=identity))
-            config = Config(service=service)
+            service = replace(config.service, leadership=Leadership(identity=identity))
+            config = replace(config, service=service)
         replica = Replica(self.api, config=config, kill_at=kill_at)
         self.replicas.append(replica)
         return replica
