@@ -1,7 +1,6 @@
 """The words of the scheduler: pods, shapes, gangs, constraints.
 
-Plain immutable values. Amounts are whole numbers: CPU in millicores, memory and
-storage in bytes, every other resource in its own count.
+Plain values. Amounts are whole: CPU in millicores, memory and storage in bytes, all else in its own count.
 """
 
 from __future__ import annotations
@@ -130,13 +129,14 @@ class PodShape:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What an inference or training engine reads its parallelism from."""
+    """What an engine reads its parallelism from. `unread`: variable ("" for all) and its ConfigMap."""
 
     name: str
     image: str
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

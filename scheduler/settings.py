@@ -30,16 +30,20 @@ def _refers(container: object) -> bool:
 def _filled(container: Mapping[str, Any], namespace: str, find: Find) -> dict[str, Any]:
     """What is named one by one counts more than what comes with a whole ConfigMap."""
     whole: dict[str, str] = {}
+    left: list[Any] = []
     for source in container.get("envFrom") or ():
         if isinstance(source, Mapping) and isinstance(source.get("configMapRef"), Mapping):
             prefix = source.get("prefix") or ""
             data = _data(source["configMapRef"].get("name"), namespace, find)
             whole |= {f"{prefix}{key}": value for key, value in data.items()}
+            left += [] if data else [source]
+        else:
+            left.append(source)
     given = container.get("env") if isinstance(container.get("env"), list) else []
     own = [_resolved(one, namespace, find) for one in given or ()]
     named = {one.get("name") for one in own if isinstance(one, Mapping)}
     more = [{"name": key, "value": value} for key, value in whole.items() if key not in named]
-    return {**container, "env": [*more, *own]}
+    return {**container, "env": [*more, *own], "envFrom": left}
 
 
 def _resolved(variable: Any, namespace: str, find: Find) -> Any:

@@ -6,7 +6,7 @@ names the object, the field, what stands there and what would be right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -243,9 +243,21 @@ def _containers(spec: structs.PodSpec) -> tuple[Container, ...]:
             command=tuple(one.command or ()),
             args=tuple(one.args or ()),
             env=tuple((var.name, var.value) for var in one.env or () if var.value is not None),
+            unread=tuple(_unread(one)),
         )
         for one in spec.containers or ()
     )
+
+
+def _unread(container: structs.ContainerSpec) -> Iterator[tuple[str, str]]:
+    """What of the environment only ConfigMaps say: the variable, "" for a whole one, and the ConfigMap."""
+    for source in container.env_from or ():
+        if source.config_map_ref is not None:
+            yield "", source.config_map_ref.name
+    for var in container.env or ():
+        reference = var.value_from.config_map_key_ref if var.value_from is not None else None
+        if reference is not None and var.value is None:
+            yield var.name, reference.name
 
 
 def _pod_group(obj: structs.PodGroupObject) -> PodGroup:

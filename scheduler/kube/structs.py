@@ -36,9 +36,22 @@ class Meta(Wire):
     owner_references: list[OwnerReference] | None = None
 
 
+class Named(Wire):
+    name: str = ""
+
+
+class EnvSource(Wire):
+    config_map_key_ref: Named | None = None
+
+
 class EnvVar(Wire):
     name: str = ""
     value: str | None = None
+    value_from: EnvSource | None = None
+
+
+class EnvFrom(Wire):
+    config_map_ref: Named | None = None
 
 
 class ContainerPort(Wire):
@@ -58,6 +71,7 @@ class ContainerSpec(Wire):
     command: list[str] | None = None
     args: list[str] | None = None
     env: list[EnvVar] | None = None
+    env_from: list[EnvFrom] | None = None
     ports: list[ContainerPort] | None = None
     resources: Resources | None = None
     restart_policy: str | None = None

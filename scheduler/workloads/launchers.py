@@ -121,6 +121,8 @@ def _links(container: Container, where: str, tensor: int, gpus: int) -> Iterator
     if tensor <= gpus or not gpus:
         return
     across = f"tp {tensor} spans pods of {gpus} GPUs"
+    if env.get("NCCL_NVLS_ENABLE") == "0":
+        yield f"{where}: NCCL_NVLS_ENABLE=0 turns reductions inside NVLink switches off, but {across}"
     for name in ("NCCL_MNNVL_ENABLE", "NCCL_CUMEM_ENABLE"):
         if env.get(name) == "0":
             yield f"{where}: {name}=0 turns NVLink between nodes off, but {across}"

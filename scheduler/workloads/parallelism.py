@@ -170,9 +170,9 @@ def _statements(container: Container) -> tuple[_Statement, ...]:
     for at, word in enumerate(words):
         written, equals, value = word.partition("=")
         short = flags.get(plain(written)) or (_setting(written) if equals else None)
-        if short is None or (not equals and at + 1 == len(words)):
+        if short is None:
             continue
-        text = value if equals else words[at + 1]
+        text = value if equals else words[at + 1] if at + 1 < len(words) else ""
         earlier = said.get(short)
         before = earlier.text if earlier and earlier.text != text else ""
         said[short] = _Statement(short, text, written, before)
@@ -185,6 +185,17 @@ def _statements(container: Container) -> tuple[_Statement, ...]:
         if name in environment and value
     )
     return (*said.values(), *stated)
+
+
+def is_size_flag(flag: str, container: Container) -> bool:
+    """Whether a flag states a size to the engine of the container."""
+    flags = _FLAGS | _ENGINE_FLAGS.get(engine_of(container, words_of(container)), {})
+    return plain(flag) in flags
+
+
+def is_size_variable(name: str) -> bool:
+    """Whether an environment variable states a size to some engine."""
+    return name in _ENVIRONMENT or any(name in one for one in _ENGINE_ENVIRONMENT.values())
 
 
 def _setting(written: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from scheduler.devices import gpus_of
 from scheduler.model import Membership, Pod
+from scheduler.workloads.elsewhere import unknown_of
 from scheduler.workloads.launchers import doubts_of, nodes_of, world_of
 from scheduler.workloads.parallelism import FIELDS
 
@@ -68,3 +69,4 @@ def _of_pods(members: Members) -> Iterator[str]:
         if alike not in seen:
             seen.add(alike)
             yield from doubts_of(pod, membership.parallelism)
+            yield from unknown_of(pod, membership.parallelism)

@@ -60,7 +60,6 @@ def sizes(found: Parallelism) -> tuple[int | None, int | None, int | None, int |
         (VLLM, ("serve", "-tp", "$X", "-dp", "16", "--enable-expert-parallel"), (None, None, 16, None)),
         (VLLM, ("serve", "--enable-expert-parallel"), (None, None, None, None)),
         (VLLM, ("serve", "-tp", "2", "-tp", "4"), (4, None, None, None)),
-        (VLLM, ("serve", "-tp"), (None, None, None, None)),
         (SGLANG, ("--tp", "16", "--ep", "8", "--nnodes", "2"), (16, None, None, 8)),
         (SGLANG, ("--tp-size", "8", "--pp-size", "2", "--dp-size", "2", "--ep-size", "4"), (8, 2, 2, 4)),
         (SGLANG, ("--tp=16", "--dp", "16", "--enable-dp-attention"), (16, None, None, None)),
