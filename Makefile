@@ -8,13 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo lab test check e2e bench controlplane sbom clean
+.PHONY: help setup demo lab test check e2e drills bench controlplane sbom clean
 
 help:
 	@echo 'make demo [KEEP=1]   the whole path on a real control plane; KEEP=1 leaves it running'
 	@echo 'make test            lint, types, unit, property and end-to-end tests'
 	@echo 'make check           the fast part of that, without a control plane'
 	@echo 'make bench [ARGS=..] the benchmarks, with their figures against their targets; also make bench speed'
+	@echo 'make drills [ARGS=..] every failure drill, hours with the full counts; ARGS="1b --real-kills 40" for one'
 	@echo 'make sbom            what is in the image, as CycloneDX JSON'
 	@echo 'make setup           only the Python environment'
 	@echo 'make lab [WITH=..]   a cluster to try things on; WITH=lws,jobset,kwok adds those controllers'
@@ -50,6 +51,9 @@ e2e: $(READY) controlplane
 	@$(BIN)/python -m pytest -m e2e
 
 test: check e2e
+
+drills: $(READY) controlplane
+	@$(BIN)/python -m tests.drills $(ARGS)
 
 # `make bench quality` names a part; without a word behind `bench` all of them run.
 ifeq (bench,$(firstword $(MAKECMDGOALS)))

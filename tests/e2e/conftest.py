@@ -9,10 +9,12 @@ import pytest
 
 from deploy.local.controlplane import ControlPlane
 from deploy.local.lab import PODS, Lab
+from tests.drills.real import LOG_BROKEN
 from tests.e2e.workloads import WORKLOADS
 from topology.synthetic import nvl72
 
 _HERE = Path(__file__).parent
+_PARANOID = {"service": {"paranoid": True}}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
@@ -35,7 +37,7 @@ def controlplane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def shared_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Ten NVL72 racks (180 nodes, 720 GPUs) with Lockstep beside the scheduler."""
-    with Lab() as lab:
+    with Lab(config=_PARANOID) as lab:
         lab.add_nodes(nvl72(10))
         lab.start()
         yield lab
@@ -52,7 +54,7 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def shared_cluster(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Three NVLink domains of 4 nodes with 4 GPUs, alive by KWOK, with the workload controllers."""
-    with Lab(controllers=("lws", "jobset", "kwok")) as lab:
+    with Lab(controllers=("lws", "jobset", "kwok"), config=_PARANOID) as lab:
         lab.add_nodes(nvl72(3, nodes_per_rack=4))
         lab.start()
         yield lab
@@ -76,7 +78,7 @@ def _emptied(lab: Lab) -> bool:
 
 
 def clean(lab: Lab) -> None:
-    """Nothing left of a test: no pods, no cordons, both programs running."""
+    """Nothing left of a test: no pods, no cordons, both programs running; no promise was broken."""
     lab.client.delete(PODS, gracePeriodSeconds="0")
     lab.eventually(lambda: not lab.client.get(PODS)["items"], what="all pods to be gone")
     for node in lab.client.get("/api/v1/nodes")["items"]:
@@ -84,3 +86,5 @@ def clean(lab: Lab) -> None:
             lab.cordon(node["metadata"]["name"], unschedulable=False)
     lab.start_missing()
     lab.eventually(lambda: not lab.ask("/v1/gangs")["gangs"], what="all gangs to be forgotten")
+    told = lab.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    assert not [line for line in told if LOG_BROKEN in line]

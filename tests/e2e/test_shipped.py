@@ -58,6 +58,7 @@ class Shipped:
         extender = {key: value for key, value in entry.items() if key != "urlPrefix"}
         self.metrics, self.api = f"https://127.0.0.1:{metrics}", f"https://127.0.0.1:{api}"
         service["records"] = str(folder / "records")
+        service["paranoid"] = True
         self.lab = Lab(config={"service": service}, extender=extender)
 
     def place(self, pair: Pair, target: Path) -> None:
