@@ -2,10 +2,9 @@
 
 speed: the engine alone. placement: single decisions of every kind. quality: answers against brute
 force. reading: fabrics read, kept up and drawn. path: through the real control plane. serving:
-the running service under load. kalos: real
-jobs on a real fabric. Without a word: all of these. simulate, sweep, compare, generate, fractional:
-replay job traces; published: the figures that stand beside published ones. Each of these has
-its own --help.
+the running service under load. kalos: real jobs on a real fabric. Without a word: all of these.
+simulate, sweep, compare, generate, fractional: replay job traces; published: the figures that
+stand beside published ones. Each of these has its own --help.
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ from benchmarks.published import command as comparing
 from benchmarks.recording import RESULTS, TRACES, record
 from benchmarks.simulate import commands
 
+PARTS = ("speed", "placement", "quality", "reading", "path", "serving", "kalos")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; exit code 0 when every target is met, 3 when not."""
@@ -33,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=["speed", "placement", "quality", "reading", "path", "serving", "kalos", []],
-        help="default: all",
+        choices=[*PARTS, []],
+        metavar="PART",
+        help=f"{', '.join(PARTS)} (default: all)",
     )
     parser.add_argument("--runs", type=int, default=3, help="runs per figure (default 3)")
     parser.add_argument("--record", action="store_true", help=f"write the results into {RESULTS.name}")
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--speedup", type=float, default=30.0, help="kalos: how much faster jobs come")
     parser.add_argument("--jobs", type=int, default=10_000, help="kalos: only so many jobs")
     given = parser.parse_args(arguments)
-    chosen = given.what or ["speed", "placement", "quality", "reading", "path", "serving", "kalos"]
+    chosen = given.what or PARTS
     met = True
     for what in chosen:
         if what == "kalos":

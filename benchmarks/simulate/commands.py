@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.simulate import common, compare, document, fractional, generate, merge, sweep
+from benchmarks.simulate import common, compare, document, fractional, generate, merge, sweep, sweeps
 from benchmarks.simulate.clusters import cluster
 from benchmarks.simulate.files import write
 from benchmarks.simulate.policies import NAMES
@@ -23,7 +23,6 @@ from benchmarks.simulate.traces.reading import Trace
 from scheduler.model import InvalidInput
 
 WORDS = ("simulate", "sweep", "compare", "generate", "fractional")
-BEYOND = 3
 INTERRUPTED = 130
 
 
@@ -117,7 +116,9 @@ def _show(documents: list[dict[str, Any]], given: argparse.Namespace) -> None:
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, help="document of `simulate`, or the folder of a `sweep`")
-    parser.add_argument("b", type=Path, nargs="?", help="the one that is judged; none for a folder")
+    parser.add_argument(
+        "b", type=Path, nargs="?", help="the one that is judged: a document, or a second folder"
+    )
     parser.add_argument(
         "--fail-on", action="append", default=[], metavar="LIMIT", help="wait_p99_s>1.1x; exit code 3 when so"
     )
@@ -130,14 +131,22 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 def _compare(given: argparse.Namespace) -> int:
     limits = [compare.limit_of(text) for text in given.fail_on]
     if given.a.is_dir():
-        return merge.show(given.a, output=given.output, report=given.report)
+        return _compare_sweeps(given, limits)
     if given.b is None:
-        raise invalid("compare", "document", "", "two documents, or the folder of a sweep")
+        raise invalid("compare", "second document", "", "two documents, or the folder of a sweep or of two")
     documents = [document.read(given.a), document.read(given.b)]
     found = compare.compared(documents[0], documents[1], limits)
     _show(documents, given)
     print(json.dumps(found) if given.output == "json" else "\n".join(compare.table(found)))
-    return BEYOND if found["broken"] else 0
+    return merge.BEYOND if found["broken"] else 0
+
+
+def _compare_sweeps(given: argparse.Namespace, limits: Sequence[compare.Limit]) -> int:
+    if given.plots:
+        raise invalid("--plots", "folder", given.plots, "two documents; --report draws a sweep")
+    if given.b is None:
+        return merge.show(given.a, limits, output=given.output, report=given.report)
+    return sweeps.show(given.a, given.b, limits, output=given.output, report=given.report)
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:

@@ -50,8 +50,11 @@ class Limit:
 
     def broken(self, a: Document, b: Document) -> bool:
         """Whether B goes beyond it; raises InvalidInput for an unknown figure."""
-        limit = self.value * figure(a, self.name) if self.relative else self.value
-        found = figure(b, self.name)
+        return self.beyond(figure(a, self.name) if self.relative else 1.0, figure(b, self.name))
+
+    def beyond(self, before: float, found: float) -> bool:
+        """Whether a figure of B goes beyond it, where A has `before` (for relative limits)."""
+        limit = self.value * before if self.relative else self.value
         return found > limit if self.above else found < limit
 
 

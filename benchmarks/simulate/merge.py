@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.simulate import document
-from benchmarks.simulate.compare import FIGURES, figure
+from benchmarks.simulate.compare import FIGURES, Limit, figure
 from benchmarks.simulate.files import write
 from benchmarks.simulate.report.charts import Axis, Line, chart
 from benchmarks.simulate.report.page import Part, sheet
@@ -31,7 +31,8 @@ _SHOWN = (
     "neighbours_across_leaves",
     "step_ratio",
 )
-_PARTIAL = 5
+BEYOND = 3
+PARTIAL = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,16 @@ class Group:
     load: float
     seeds: tuple[int, ...]
     figures: Mapping[str, tuple[float, float]]
+
+    @property
+    def key(self) -> tuple[str, str, float]:
+        """Policy, queue, load."""
+        return self.policy, self.queue, self.load
+
+    @property
+    def title(self) -> str:
+        """Its key in words."""
+        return f"{self.policy}, {self.queue}, load {self.load:g}"
 
 
 def merged(folder: Path) -> tuple[list[Group], list[str]]:
@@ -73,16 +84,42 @@ def _group(key: tuple[str, str, float], rows: Sequence[Mapping[str, Any]]) -> Gr
     return Group(*key, tuple(sorted(row["options"]["seed"] for row in rows)), figures)
 
 
-def show(folder: Path, *, output: str, report: Path | None) -> int:
-    """Print the merged sweep; exit code 5 when points are missing."""
+def show(folder: Path, limits: Sequence[Limit], *, output: str, report: Path | None) -> int:
+    """Print the merged sweep; exit code 3 when a group goes beyond a limit, 5 when points are missing."""
     groups, missing = merged(folder)
+    broken = [
+        f"{limit.text}: {one.title}"
+        for limit in limits
+        for one in groups
+        if limit.beyond(*_alone(limit, one))
+    ]
     if report:
         write(report, page(groups, missing, folder.name), option="--report")
     if output == "json":
-        print(json.dumps(_as_json(groups, missing)))
+        print(json.dumps({**_as_json(groups, missing), "broken": broken}))
     else:
-        print("\n".join(lines(groups, missing)))
-    return _PARTIAL if missing else 0
+        print("\n".join([*lines(groups, missing), *(f"beyond its limit: {text}" for text in broken)]))
+    return code(missing, broken)
+
+
+def code(missing: Sequence[str], broken: Sequence[str]) -> int:
+    """The exit code: 5 while points are missing, 3 beyond a limit."""
+    return PARTIAL if missing else BEYOND if broken else 0
+
+
+def figure_of(limit: Limit, group: Group) -> float:
+    """The mean that a limit speaks of; raises InvalidInput for a figure that sweeps do not have."""
+    if limit.name not in group.figures:
+        raise invalid("--fail-on", "figure", limit.name, f"one of {', '.join(FIGURES)}")
+    return group.figures[limit.name][0]
+
+
+def _alone(limit: Limit, group: Group) -> tuple[float, float]:
+    if limit.relative:
+        raise invalid(
+            "--fail-on", "limit", limit.text, "a limit without an x: one sweep has no other beside it"
+        )
+    return 1.0, figure_of(limit, group)
 
 
 def _as_json(groups: Sequence[Group], missing: Sequence[str]) -> dict[str, Any]:
@@ -108,8 +145,7 @@ def lines(groups: Sequence[Group], missing: Sequence[str]) -> list[str]:
         found.append(name)
         for one in groups:
             mean, half = one.figures[name]
-            what = f"{one.policy}, {one.queue}, load {one.load:g}"
-            found.append(f"  {what:<44}{mean:>16.6g} ± {half:.4g}  ({len(one.seeds)} seeds)")
+            found.append(f"  {one.title:<44}{mean:>16.6g} ± {half:.4g}  ({len(one.seeds)} seeds)")
     return [*found, f"missing: {len(missing)}" + (f" ({', '.join(missing[:5])})" if missing else "")]
 
 

@@ -81,6 +81,28 @@ def test_merged_with_intervals_and_what_is_missing(
     assert "missing: 1 (best-fit" in capsys.readouterr().out
 
 
+def test_two_sweeps_stand_side_by_side_and_limits_hold_for_them(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    main([*words, "--out", str(a), "--workers", "1"])
+    main([*words, "--out", str(b), "--workers", "1", "--policies", "best-fit", "random"])
+    capsys.readouterr()
+    assert main(["compare", str(a), str(b), "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["policy"], one["load"]) for one in found["pairs"]] == [("best-fit", 1.0), ("best-fit", 3.0)]
+    assert all(was == now for one in found["pairs"] for was, now in one["figures"].values())
+    assert found["only_in_a"] == ["lockstep, fifo, load 1", "lockstep, fifo, load 3"]
+    assert found["only_in_b"] == ["random, fifo, load 1", "random, fifo, load 3"]
+    assert main(["compare", str(a), str(b), "--fail-on", "gar_mean>1.01x"]) == 0
+    assert main(["compare", str(a), str(b), "--fail-on", "gar_mean>0.99x"]) == 3
+    assert "beyond its limit: gar_mean>0.99x: best-fit, fifo, load 1" in capsys.readouterr().out
+    assert main(["compare", str(a), "--fail-on", "gar_mean>0"]) == 3
+    assert main(["compare", str(a), "--fail-on", "gar_mean>1"]) == 0
+    assert main(["compare", str(a), "--fail-on", "gar_mean>1x"]) == 2
+    assert main(["compare", str(a), "--fail-on", "nothing>1"]) == 2
+
+
 def documents(folder: Path, group: dict[str, Any]) -> list[dict[str, Any]]:
     found = [json.loads(file.read_text()) for file in folder.glob(f"{group['policy']}-*.json")]
     return [one for one in found if one["options"]["load"] == group["load"]]
