@@ -92,7 +92,7 @@ def test_philly_and_lingjun_tell_their_figures(traces: Path) -> None:
     assert rate.figures[0].value > 0
     assert rate.figures[1].value == 100
     found = lingjun.run(traces, workers=1, tell=lambda _text: None)
-    assert len(found.figures) == 2 * len(lingjun.LOADS)
+    assert len(found.figures) == 4 * len(lingjun.LOADS)
     assert "the fabric" in found.page.lower()
 
 

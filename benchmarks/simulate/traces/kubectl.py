@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.simulate.traces.job import GPU, PRODUCT, Job, invalid
 from scheduler import manifests
 from scheduler.kube.objects import from_dict
-from scheduler.model import InvalidInput, Pod
+from scheduler.model import InvalidInput, Pod, PodKey
 from scheduler.workloads.gangs import membership_of
 
 
@@ -36,6 +36,7 @@ class PodsRow:
 def kubectl_rows(path: Path) -> Iterator[PodsRow]:
     """One entry per gang, in the order in which its first pod appears."""
     gangs: dict[str, PodsRow] = {}
+    seen: set[tuple[PodKey, str]] = set()
     for document in manifests.load([str(path)]):
         if document.kind not in ("Pod", ""):
             continue
@@ -44,6 +45,9 @@ def kubectl_rows(path: Path) -> Iterator[PodsRow]:
                 raise InvalidInput(document.fault)
             pod = from_dict("Pod", document.object)
             assert isinstance(pod, Pod)
+            if (pod.key, pod.uid) in seen:
+                raise invalid(document.place, "metadata.name", str(pod.key), "every pod once")
+            seen.add((pod.key, pod.uid))
             membership = membership_of(pod, {})
         except InvalidInput as error:
             gangs[document.place] = PodsRow(document.place, [], [], error)
