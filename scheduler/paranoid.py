@@ -42,17 +42,26 @@ class Trusting:
         """Check an answer of filter against its question."""
 
 
+_LASTING_S = 1.0
+
+
 class Paranoid(Trusting):
     """Looks, tells and counts; never changes anything."""
 
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         super().__init__(engine, metrics)
         self.broken: list[str] = []
+        self._since_s: dict[str, float] = {}
 
     def look(self, now_s: float) -> None:
         self._engine.refresh(now_s)
-        for fault in (*self._promises(), *self._holds(now_s), *self._reasons()):
+        for fault in (*self._promises(), *self._lasting(self._holds(now_s), now_s), *self._reasons()):
             self._tell(fault)
+
+    def _lasting(self, faults: Iterator[str], now_s: float) -> Iterator[str]:
+        """Holds end one event after their reason does: those that stay are faults."""
+        self._since_s = {fault: self._since_s.get(fault, now_s) for fault in faults}
+        return (fault for fault, since_s in self._since_s.items() if now_s - since_s >= _LASTING_S)
 
     def decide(self, requests: Sequence[Request], limits: Limits) -> BatchAnswer:
         """S3 and S6: the referee accepts every answer, and a second answer is the same."""
@@ -83,8 +92,8 @@ class Paranoid(Trusting):
         begun = {
             node
             for hold in ledger.holds.values()
-            if self._engine.gangs[hold.owner].state is State.COMMITTING
-            or self._engine.gangs[hold.owner].in_flight
+            if (record := self._engine.gangs.get(hold.owner)) is not None
+            and (record.state is State.COMMITTING or record.in_flight)
             for node, _ in hold.pods.values()
         }  # capacity may shrink under what is already being bound
         for name in ledger.promised_twice():
@@ -96,9 +105,10 @@ class Paranoid(Trusting):
         for key, hold in self._engine.world.ledger.holds.items():
             record = self._engine.gangs.get(key)
             if record is None:
-                yield f"S8: {key} holds room and is not known"
+                if hold.plan:  # without one it is room that is kept for a successor, for a time
+                    yield f"S8: {key} holds room and is not known"
                 continue
-            if hold.expires_s == float("inf"):
+            if hold.expires_s == float("inf") and not record.absent:  # who is still to come ends it by that
                 yield f"S8: the hold of {key} never ends"
             waiting = {uid for uid, pod in record.pods.items() if pod.node is None}
             planned = record.state in (State.RESERVED, State.COMMITTING)

@@ -54,7 +54,7 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def shared_cluster(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Three NVLink domains of 4 nodes with 4 GPUs, alive by KWOK, with the workload controllers."""
-    with Lab(controllers=("lws", "jobset", "kwok")) as lab:
+    with Lab(controllers=("lws", "jobset", "kwok"), config=_PARANOID) as lab:
         lab.add_nodes(nvl72(3, nodes_per_rack=4))
         lab.start()
         yield lab
