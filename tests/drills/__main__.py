@@ -157,6 +157,7 @@ def _tested(tests: Sequence[str]) -> tuple[bool, str]:
     lines = done.stdout.strip().splitlines() or ["no output"]
     figures = [line.partition("figure: ")[2] for line in lines if "figure: " in line]
     if done.returncode:
+        print(done.stdout, file=sys.stderr)  # what a random history did cannot be had again
         return False, lines[-1]
     return True, "; ".join(figures) or "passed"
 

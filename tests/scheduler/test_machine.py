@@ -17,6 +17,7 @@ _SETTINGS = settings(
     deadline=None,
     derandomize=not DRILL,
     database=None,
+    print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
 
