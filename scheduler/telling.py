@@ -153,9 +153,10 @@ class Teller:
             self._term = ""
             return []
         now_s, domains = self._clock(), self._domains()
-        self._forget(self._told.keys() - self._engine.gangs.keys())
+        there = [record for record in self._engine.gangs.values() if record.pods]
+        self._forget(self._told.keys() - {record.key for record in there})
         found: list[Work] = []
-        for record in self._engine.gangs.values():
+        for record in there:  # a gang of which no pod is there has nobody whom an Event could be about
             said = said_of(record, self._engine, domains, now_s)
             for one in self._due(record, said, now_s, quiet=first):
                 found.append(("event", partial(self._ear.tell, *self._note(record, one))))

@@ -163,6 +163,17 @@ def test_a_plan_that_is_given_up_is_told() -> None:
     assert scene.ear.events[-1][2] == 2  # the same words: one Event, seen twice
 
 
+def test_a_gang_whose_pods_are_all_gone_is_told_of_to_nobody() -> None:
+    """Its owner keeps its row: the next pods are another start."""
+    scene = Scene(*members("g", 4))
+    scene.look()
+    (record,) = scene.engine.gangs.values()
+    scene.engine.give_up(record.key, scene.now_s)
+    record.pods.clear()
+    scene.look()
+    assert scene.ear.heard() == ["Placed"]
+
+
 def test_missing_members_are_told_after_some_patience_and_then_seldom() -> None:
     scene = Scene(*members("g", 4)[:2])
     scene.look()
