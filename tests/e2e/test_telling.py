@@ -140,7 +140,9 @@ def test_the_metrics_of_this_run(telling: Lab) -> None:
     lab = telling
 
     def measured() -> bool:
-        return samples(lab).get('lockstep_largest_gang_gpus{level="cluster",product="NVIDIA-GB200"}', 0) > 0
+        found = samples(lab)
+        largest = found.get('lockstep_largest_gang_gpus{level="cluster",product="NVIDIA-GB200"}', 0)
+        return largest > 0 and found["lockstep_gang_bound_seconds_count"] >= 2
 
     lab.eventually(measured, what="the fabric to be measured", timeout_s=15)
     found: dict[str, Any] = samples(lab)
