@@ -174,7 +174,7 @@ def _pod(obj: structs.PodObject) -> Pod:
     key = PodKey(meta.namespace or "default", _named(meta, kind="Pod"))
     return Pod(
         key=key,
-        uid=meta.uid or "",
+        uid=meta.uid or f"no-uid/{key}",
         shape=shape_of(spec, owner=f"pod {key}"),
         labels=kept(meta.labels or {}) if _of_known_kind(meta) else meta.labels or {},
         annotations=kept(meta.annotations or {}),

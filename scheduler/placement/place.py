@@ -46,7 +46,7 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
         return single
     form = tree_form(problem)
     if form is not None and not dp.fits(form, problem.pods):
-        return refuse(problem, form)
+        return _refused(problem, form, limits)
     terms = tree_terms(problem, form) if form is not None else ()
     if form is None or not in_tables(terms):
         return _by_model(problem, limits)
@@ -54,9 +54,11 @@ def place(problem: PlacementProblem, *, limits: Limits = DEFAULT_LIMITS) -> Assi
     if hopping is not None and hopping.proof == "optimal":
         return replace(hopping, levels=_levels(problem, form, hopping.nodes))
     answer = _on_tree(problem, form, terms)
-    if hopping is not None and isinstance(answer, Assignment):
+    if answer is None:
+        return _refused(problem, form, limits)
+    if hopping is not None:
         return _hopping(problem, form, (hopping, answer), limits)
-    if isinstance(answer, Rejection) or answer.proof == "optimal" or limits.refine_s <= 0:
+    if answer.proof == "optimal" or limits.refine_s <= 0:
         return answer
     return _better(answer, _by_model(problem, replace(limits, deterministic_s=limits.refine_s)))
 
@@ -105,12 +107,19 @@ def _better(one: Assignment, other: Assignment | Rejection) -> Assignment:
     return other if other.proof == "optimal" else one
 
 
-def _on_tree(
-    problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]
-) -> Assignment | Rejection:
+def _refused(problem: PlacementProblem, form: TreeForm, limits: Limits) -> Rejection:
+    told = refuse(problem, form)
+    if told is not None:
+        return told
+    from scheduler.placement.refuse_general import refuse_general  # noqa: PLC0415  (loads CP-SAT)
+
+    return refuse_general(problem, limits)
+
+
+def _on_tree(problem: PlacementProblem, form: TreeForm, terms: tuple[TreeTerm, ...]) -> Assignment | None:
     solution = dp.solve(problem, form, terms)
     if solution is None:
-        return refuse(problem, form)
+        return None
     nodes = lay(problem, form, solution.counts)
     values = with_bounds(problem.terms, evaluate(problem, nodes), solution.bounds)
     proof = "optimal" if all(term.value == term.bound for term in values) else "gap"

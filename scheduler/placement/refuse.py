@@ -21,13 +21,16 @@ SCOPE_WORDS = {
 }
 
 
-def refuse(problem: PlacementProblem, form: TreeForm) -> Rejection:
-    """The rejection of a gang that does not fit now; on empty nodes it may or may not."""
-    empty = tree_form(problem, ever=True)
-    possible = empty is not None and fits(empty, problem.pods)
-    judged = form if possible or empty is None else empty
+def refuse(problem: PlacementProblem, form: TreeForm) -> Rejection | None:
+    """The rejection of a gang that does not fit now; on empty nodes it may or may not. None where levels nest
+    only over the nodes that have room now: what the empty ones could hold is not a question of a tree."""
     if not problem.shapes[int(problem.shape_of[0])].ever.any():
         return no_node(problem)
+    empty = tree_form(problem, ever=True)
+    if empty is None:
+        return None
+    possible = fits(empty, problem.pods)
+    judged = form if possible else empty
     for scope, (size, bound) in reversed(problem_blocks(judged)):
         best = _best(judged, scope, size, bound)
         if best < size:

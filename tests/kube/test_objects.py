@@ -235,6 +235,14 @@ class TestPods:
         )
         assert found.shape.requests == (("pods", 1),)
 
+    def test_pods_that_a_hand_wrote_without_uid_are_told_apart(self) -> None:
+        found = {
+            decoded_pod.uid
+            for decoded_pod in (from_dict("Pod", pod("p")), from_dict("Pod", pod("q")))
+            if isinstance(decoded_pod, Pod)
+        }
+        assert len(found) == 2
+
     def test_state_of_a_pod(self) -> None:
         given = pod(
             "p",

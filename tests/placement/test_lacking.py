@@ -36,3 +36,15 @@ def test_out_of_time_is_not_infeasible() -> None:
     )
     assert isinstance(answer, Rejection)
     assert (answer.code, answer.proof, answer.possible) == (Code.TIMED_OUT, "timed_out", True)
+
+
+def test_levels_that_nest_only_while_nodes_are_full_do_not_make_it_impossible() -> None:
+    """n1 and n2 are a clique across two racks: while they are full, cliques nest. Empty, a rack holds two."""
+    levels = {"rack": [0, 0, 1, 1], "nvlink": [0, 1, 1, 2]}
+    nodes = cluster([8, 7, 8, 7], [8] * 4, levels)
+    answer = place(problem(nodes, pods=2, gpus=8, required={"gang": "rack"}))
+    assert isinstance(answer, Rejection)
+    assert (answer.code, answer.possible, answer.proof) == (Code.NO_DOMAIN_FITS, True, "proven")
+    larger = place(problem(nodes, pods=3, gpus=8, required={"gang": "rack"}))
+    assert isinstance(larger, Rejection)
+    assert (larger.code, larger.possible) == (Code.TOO_LARGE_FOR_LEVEL, False)
