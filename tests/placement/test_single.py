@@ -11,7 +11,7 @@ from scheduler.placement.costs import tree_terms
 from scheduler.placement.objective import evaluate
 from scheduler.placement.place import _on_tree, place
 from scheduler.placement.policy import BUILT_IN, ordered
-from scheduler.placement.problem import Assignment, PlacementProblem, Rejection, frozen
+from scheduler.placement.problem import Assignment, PlacementProblem, frozen
 from scheduler.placement.single import solve_single
 from scheduler.placement.tree import tree_form
 from tests.placement import oracle
@@ -53,7 +53,7 @@ def test_the_table_answers_as_the_dynamic_program_does() -> None:
         form = tree_form(given)
         assert form is not None
         expected, found = _on_tree(given, form, tree_terms(given, form)), solve_single(given)
-        if isinstance(expected, Rejection):
+        if expected is None:
             assert found is None, seed
             continue
         placed += 1
