@@ -43,6 +43,7 @@ class Trusting:
 
 
 _LASTING_S = 1.0
+"""How long a hold may outlive its reason: longer than one event takes."""
 
 
 class Paranoid(Trusting):

@@ -1,4 +1,4 @@
-"""Records what a real kube-scheduler asks its extender: `python -m tests.contract.recording --out FILE`.
+"""Records what a real kube-scheduler asks its extender: `python -m tests.contract.recording`.
 
 A proxy stands between the scheduler and Lockstep. The embedded kube-scheduler is recorded, or with
 `--scheduler BINARY --version v1.35.1` a stock one of another version, on the same API server. Kept is the
@@ -105,10 +105,8 @@ def scheduler(lab: Lab, url: str, *, binary: str, names_only: bool) -> Iterator[
 
 def story(lab: Lab, recorder: Recorder) -> None:
     """A gang, a pod alone, one that fits nowhere, and one that could preempt."""
-    names: set[str] = set()
     for pods in (gang_pods("recorded", 2, gpus=8), [alone("single", gpus=4)], [alone("filler", gpus=4)]):
         lab.client.create(pods)
-        names |= named(pods)
         lab.wait_bound(named(pods), timeout_s=60)
     lab.client.create([alone("wide", gpus=6)])
     urgent = alone("urgent", gpus=8)
