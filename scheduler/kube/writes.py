@@ -18,7 +18,7 @@ import msgspec
 
 from scheduler.kube.client import Reply, Unclear
 from scheduler.kube.objects import pod_from_bytes
-from scheduler.kube.outcomes import FENCED, LONGEST_ASKED_PAUSE_S, NOT_LEADING, Holds, Outcome
+from scheduler.kube.outcomes import FENCED, LONGEST_ASKED_PAUSE_S, NOT_LEADING, Holds, Outcome, later_term
 from scheduler.model import (
     ANNOTATION_NODE,
     ANNOTATION_PLAN,
@@ -139,11 +139,26 @@ async def _fenced(client: Client, place: Place, patch: _Patch, *, version: str, 
 async def claim(client: Client, pod: Pod, term: str) -> Outcome:
     """Write the term into a waiting pod: its version rises, so that older writes are refused.
 
-    A pod that is gone, or another one by now, needs none.
+    A claim is fenced itself: it names the version that was seen, so that one which was on its way while
+    a later term began undoes nothing. A pod that is gone, bound, or another one by now needs none.
     """
     patch = {"metadata": {"annotations": {ANNOTATION_TERM: term}}}
-    outcome, _ = await patch_pod(client, path_of(pod.key), patch, STRATEGIC, uid=pod.uid, version="")
-    return Outcome(True, message=outcome.message) if outcome.conflict else outcome
+    path, found = path_of(pod.key), pod
+    for _ in range(2):
+        if later_term(found.annotations.get(ANNOTATION_TERM, ""), term):
+            return FENCED
+        outcome, _newest = await patch_pod(
+            client, path, patch, STRATEGIC, uid=pod.uid, version=found.resource_version
+        )
+        if outcome.done or not outcome.conflict:
+            return outcome
+        read, now = await _read_back(client, path, pod.uid, NodeName(""), outcome.message)
+        if now is None:
+            return Outcome(read.final, read.final, read.message)
+        if now.uid != pod.uid or now.node is not None:
+            return Outcome(True, message=read.message)
+        found = now
+    return replace(outcome, final=False)
 
 
 async def evict(client: Client, pod: Pod) -> Outcome:

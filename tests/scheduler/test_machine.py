@@ -39,3 +39,16 @@ def test_who_slept_past_its_lease_and_hears_of_a_later_term_writes_no_more() -> 
     world.time_passes(seconds=25.0)
     world.promises_are_kept()
     world.teardown()
+
+
+def test_the_model_orders_terms_by_their_lease_and_not_by_who_was_ready_first() -> None:
+    """A leader may fall asleep before it is ready, and wake up, ready for a moment, after its successor."""
+    world = World()
+    try:
+        assert world.watcher.newer("10-ab", "9-cd")
+        assert not world.watcher.newer("9-cd", "10-ab")
+        assert not world.watcher.newer("1-ab", "1-cd")
+        assert not world.watcher.newer("", "0-ab")
+        assert not world.watcher.newer("0-ab", "")
+    finally:
+        world.teardown()
