@@ -13,6 +13,7 @@ from typing import Any
 from scheduler.cluster import LiveCluster
 from scheduler.config import Config, Leadership, ServiceConfig
 from scheduler.extender import wire
+from scheduler.kube.reflector import JITTER
 from scheduler.service import Service
 from tests.fakes import POD_ROOT, FakeApi, FakeClient, FakeScheduler, Inline, Object, now_s
 
@@ -101,7 +102,7 @@ class Site:
     broken: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        random.seed(self.dice.random())
+        JITTER.seed(self.dice.random())
         self.api = FakeApi(self.dice)
         self.api.after_write.append(self._watch_promises)
         self.scheduler = FakeScheduler(self.api, self._balanced, pause_s=self.scheduler_pause_s)
