@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import re
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +30,12 @@ MOST_COPIES = 1_000_000
 """Values that the aliases of a text may stand for; a few lines of aliases of aliases mean billions."""
 
 
+MOST_UNPACKED = 2 << 30
+"""Bytes that a packed file may unpack to; a few kilobytes of gzip can mean terabytes."""
+
+_GZIP = b"\x1f\x8b"
+
+
 class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one where it is built in
     """YAML as kubectl reads it: a time stamp without quotes is text."""
 
@@ -41,9 +50,10 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one wh
 
 
 def texts(path: str) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of a file, of a folder's manifests, or of standard input; raises InvalidInput."""
+    """(name, content) of a file, of a folder's manifests, or of standard input, unpacked where it is
+    gzip; raises InvalidInput."""
     if path == "-":
-        yield "standard input", sys.stdin.buffer.read()
+        yield "standard input", _unpacked("standard input", sys.stdin.buffer.read())
         return
     try:
         if Path(path).is_dir():
@@ -52,12 +62,28 @@ def texts(path: str) -> Iterator[tuple[str, bytes]]:
                 wanted = f"a folder with {', '.join(_SUFFIXES)} files"
                 raise InvalidInput(InvalidField(path, "folder", path, wanted))
             for file in sorted(files, key=lambda file: natural(file.name)):
-                yield str(file), file.read_bytes()
+                yield str(file), _unpacked(str(file), file.read_bytes())
         else:
-            yield path, Path(path).read_bytes()
+            yield path, _unpacked(path, Path(path).read_bytes())
     except OSError as error:
         wanted = f"a file that can be read ({error.strerror})"
         raise InvalidInput(InvalidField(path, "file", path, wanted)) from error
+
+
+def _unpacked(name: str, data: bytes) -> bytes:
+    """The content of a gzip file, and any other as it is. Raises InvalidInput for one that breaks off,
+    and for one that would fill the memory."""
+    if not data.startswith(_GZIP):
+        return data
+    wanted = f"a complete gzip file of at most {MOST_UNPACKED >> 20} MiB unpacked"
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            content = packed.read(MOST_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidInput(InvalidField(name, "file", str(error), wanted)) from error
+    if len(content) > MOST_UNPACKED:
+        raise InvalidInput(InvalidField(name, "file", f"more than {MOST_UNPACKED >> 20} MiB", wanted))
+    return content
 
 
 def parse(name: str, data: bytes) -> list[Any]:

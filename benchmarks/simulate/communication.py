@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulate.linkmodel import MODEL_ERROR
-from benchmarks.simulate.pricing import Price, Sizes, arnold_score, groups, spread
+from benchmarks.simulate.pricing import ALONE, Price, Sizes, arnold_score, groups, spread
 from benchmarks.simulate.site import Key, Site, key_of
 from benchmarks.simulate.stats import percentiles, share
 from benchmarks.simulate.traces.job import Job
-from scheduler.placement.problem import Int32
+from scheduler.placement.problem import Int32, Int64
 
 ALPHAS = (0.0, 0.3)
 """Arnold's weights of the data-parallel spread: a dense 24B model, and a mixture of experts."""
@@ -24,7 +24,8 @@ ALPHAS = (0.0, 0.3)
 class Talk:
     """One gang: its price, that on an empty cluster, and per level the tensor-parallel groups and the
     pipelines that touch more than one domain. `arnold` has a score per `ALPHAS`, None without a pipeline.
-    `prefill`: pods that do prefill; `local`: per level the part of their KV bytes that stays inside."""
+    `prefill`: pods that do prefill; `local`: per level the part of their KV bytes that stays inside.
+    `replicas`: copies of the model, where sizes say so; `spread`: per level their `replica_spread`."""
 
     price: Price
     ideal: Price
@@ -35,6 +36,8 @@ class Talk:
     arnold: tuple[float, ...] | None = None
     prefill: int = 0
     local: Mapping[str, float] = field(default_factory=dict)
+    replicas: int = 0
+    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -63,6 +66,7 @@ class Listener:
         score = None
         if has_pipeline and "spine" in of:
             score = tuple(arnold_score(found, of["spine"], alpha=alpha) for alpha in ALPHAS)
+        replica, replicas = _replicas(job.pods, max(job.gpus_per_pod, 1), sizes)
         senders = min(max(round(job.pods * self._prefill), 1), job.pods - 1) if self._prefill else 0
         return Talk(
             self._price(job, nodes, sizes),
@@ -74,6 +78,13 @@ class Listener:
             score,
             senders,
             {level: local_share(domain, senders) for level, domain in of.items()} if senders else {},
+            replicas if replicas > 1 else 0,
+            {
+                level: replica_spread(replica, domain, domains=len(np.unique(self._site.domain_of[level])))
+                for level, domain in of.items()
+            }
+            if replicas > 1
+            else {},
         )
 
     def _price(self, job: Job, nodes: Int32, sizes: Sizes) -> Price:
@@ -85,6 +96,28 @@ def local_share(domain: Int32, senders: int) -> float:
     width = int(domain.max(initial=0)) + 1
     sending, receiving = (np.bincount(part, minlength=width) for part in np.split(domain, [senders]))
     return float(sending @ receiving) / (senders * (len(domain) - senders))
+
+
+def _replicas(pods: int, gpus_per_pod: int, sizes: Sizes) -> tuple[Int64, int]:
+    """The replica of every pod (int64[pods]) and how many there are; none where no size is known."""
+    per_replica = max(sizes.tensor * sizes.pipeline // gpus_per_pod, 1)
+    replica = np.arange(pods) // per_replica
+    return replica, -(-pods // per_replica) if sizes != ALONE else 0
+
+
+def replica_spread(replica: Int64, domain: Int32, *, domains: int) -> tuple[float, float]:
+    """What one failed domain takes with it: the largest part of the replicas that stands in one domain,
+    and the Gini coefficient of replicas per domain over as many domains as could have one each.
+
+    `replica`, `domain`: int[pods]; `domains`: domains of the level in the cluster.
+    """
+    pairs = np.unique(np.stack([replica, domain]), axis=1)
+    replicas = int(replica.max()) + 1
+    found = np.unique(pairs[1], return_counts=True)[1]
+    held = np.zeros(max(min(replicas, domains), len(found)))
+    held[: len(found)] = found
+    gaps = np.abs(held[:, None] - held[None, :]).sum()
+    return float(held.max()) / replicas, float(gaps) / (2 * len(held) * float(held.sum()))
 
 
 def _crossing(group: Any, of: Mapping[str, Int32]) -> dict[str, int]:
@@ -104,6 +137,7 @@ class Tally:
         self._tensor, self._pipelines = _Crossed(levels), _Crossed(levels)
         self._scores, self._scored = [0.0] * len(ALPHAS), 0
         self._local, self._senders = dict.fromkeys(levels, 0.0), 0
+        self._spread, self._replicated = {level: np.zeros(2) for level in levels}, 0
 
     def add(self, talk: Talk, *, gpu_s: float) -> None:
         """One more gang, with the GPU time of its run."""
@@ -116,7 +150,9 @@ class Tally:
         for level in self._levels:
             self._leaving[level] += talk.price.share_leaving(level)
             self._local[level] += talk.local.get(level, 0.0) * talk.prefill
+            self._spread[level] += talk.spread.get(level, (0.0, 0.0))
         self._senders += talk.prefill
+        self._replicated += bool(talk.replicas)
         self._tensor.add(talk.tensor_groups, talk.tensor_crossing)
         self._pipelines.add(talk.pipelines, talk.pipelines_crossing)
         if talk.arnold is not None:
@@ -144,6 +180,16 @@ class Tally:
             "kv_local": {level: share(sum_, self._senders) for level, sum_ in self._local.items()}
             if self._senders
             else {},
+            "replica_spread": self._replica_spread() if self._replicated else {},
+        }
+
+    def _replica_spread(self) -> dict[str, dict[str, float]]:
+        return {
+            level: {
+                name: share(float(value), self._replicated)
+                for name, value in zip(("most", "gini"), sums, strict=True)
+            }
+            for level, sums in self._spread.items()
         }
 
 

@@ -63,6 +63,13 @@ DEFINITIONS: Mapping[str, str] = {
     "the private cluster could never hold, in neither mean",
     "communication.kv_local": "share of KV bytes that stays inside a domain of the level: the first pods of "
     "a gang (--prefill) send equal parts to every other pod; mean over gangs, weighted by pods that send",
+    "communication.replica_spread": "gangs of several replicas (by --tensor-parallel and "
+    "--pipeline-parallel), mean per level: most: largest part of the replicas that one domain holds or "
+    "touches; gini: Gini coefficient of replicas per domain over as many domains as could have one each "
+    "(0: evenly spread)",
+    "excluded": "rows of the trace and jobs left out: where, and why; excluded_unlisted counts those past "
+    "the first million",
+    "trace.sha256": "fingerprint of the trace file as it is on the disk",
     "jobs.before_warmup_ended": "jobs that came before --warmup-s; they and that time are in no figure",
     "failures.lost_gpu_h": "GPU hours since the last checkpoint that failures undid",
     "proof_share": "decisions with an assignment that is proven optimal / all of them",

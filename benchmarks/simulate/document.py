@@ -103,7 +103,9 @@ def table(document: Mapping[str, Any]) -> list[str]:
         + ", ".join(f"{name} {count}" for name, count in document["summary"]["proof"].items()),
     ]
     if document["excluded"]:
-        lines.append(f"left out: {len(document['excluded'])} (listed in the document)")
+        more = document["excluded_unlisted"]
+        beside = f", {more} more are not" if more else ""
+        lines.append(f"left out: {len(document['excluded']) + more} (listed in the document{beside})")
     if "measured" in document:
         took = document["measured"]
         lines.append(

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.recording import made_by
 from benchmarks.simulate import events
 from benchmarks.simulate.clusters import ClusterSource, cluster
 from benchmarks.simulate.definitions import DEFINITIONS
@@ -77,6 +78,7 @@ class Simulation:
     meter: Meter
     replay: Replay
     digest: str
+    trace_sha256: str
     wall_s: float = field(default=0.0)
 
     def run(self, progress: Progress = lambda _jobs, _now_s: None) -> None:
@@ -95,6 +97,7 @@ class Simulation:
             "schema": SCHEMA,
             "digest": self.digest,
             "options": asdict(self.options),
+            "trace": {"name": Path(self.options.trace).name, "sha256": self.trace_sha256},
             "cluster": {
                 "name": self.source.name,
                 "nodes": len(self.site.names),
@@ -106,6 +109,7 @@ class Simulation:
             "definitions": dict(DEFINITIONS),
             "timeline": timeline(self.meter.samples),
             "excluded": self.trace.excluded,
+            "excluded_unlisted": self.trace.unlisted,
             "job_columns": list(JOB_COLUMNS),
             "job_rows": self.meter.rows,
         }
@@ -115,6 +119,7 @@ class Simulation:
 
     def _measured(self, jobs: int) -> dict[str, Any]:
         return {
+            "made_by": made_by(),
             "wall_s": rounded(self.wall_s),
             "jobs_per_s": rounded(jobs / self.wall_s) if self.wall_s else 0.0,
             "decisions": len(self.journal.times_ms),
@@ -144,7 +149,8 @@ def prepare(
     decide = remembered(decider(options.policy, limits=Limits(), seed=options.seed))
     site = Site(source, wishes)
     trace = Trace(Path(options.trace), options.format, skip_bad=options.skip_bad)
-    digest = _digest(options, source)
+    trace_digest = _file_digest(options.trace)
+    digest = _digest(options, source, trace_digest)
     keeper = Journal(_checked(decide) if options.check else decide, journal, digest=digest, resume=resume)
     scale = Scale(options.load, options.warmup_s, options.quotas)
     meter = Meter(site, scale, prefill=options.prefill, folder=folder)
@@ -156,7 +162,7 @@ def prepare(
         options.checkpoint_s,
     )
     replay = Replay(site, keeper.ask, rules, meter, lambda job, error: trace.exclude(job.where, error))
-    return Simulation(options, source, trace, site, keeper, meter, replay, digest)
+    return Simulation(options, source, trace, site, keeper, meter, replay, digest, trace_digest.hex())
 
 
 def _check(options: Options) -> None:
@@ -195,13 +201,13 @@ def _events(options: Options, site: Site) -> Iterator[events.NodeEvent]:
     return iter(())
 
 
-def _digest(options: Options, source: ClusterSource) -> str:
+def _digest(options: Options, source: ClusterSource, trace: bytes) -> str:
     """Of everything that decides the outcome: options, trace, list of failures, nodes and background."""
     total = hashlib.sha256()
     given = {key: value for key, value in asdict(options).items() if key not in ("trace", "failures")}
     total.update(json.dumps(given, sort_keys=True).encode())
-    for name in (options.trace, options.failures):
-        total.update(_file_digest(name) if name else b"-")
+    total.update(trace)
+    total.update(_file_digest(options.failures) if options.failures else b"-")
     total.update(repr(source.nodes).encode())
     total.update(repr([(pod.uid, pod.node, pod.shape) for pod in source.background]).encode())
     return total.hexdigest()

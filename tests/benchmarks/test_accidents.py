@@ -180,3 +180,19 @@ def test_zones_are_mixed_where_that_means_something(
     assert "trace:3: Submit is" in capsys.readouterr().err
     assert simulate(tmp_path, "sacct", mixed, "--skip-bad") == 0
     assert excluded(tmp_path)[:2] == (2, 1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_without_end_is_an_error_and_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
+) -> None:
+    trace = tmp_path / "trace.csv"
+    head, fill = b"id,submit_s,duration_s,pods,gpus_per_pod\na,0,10,1,8\n", b"x" * (1 << 20)
+    with gzip.open(trace, "wb") if packed else trace.open("wb") as file:
+        file.write(head)
+        for _ in range(8):
+            file.write(fill)
+    assert main(["simulate", "--trace", str(trace), "--cluster", "hgx:1x1x2"]) == 2
+    told = capsys.readouterr().err
+    assert "trace.csv:3" in told
+    assert "lines of at most 1,048,576 characters" in told

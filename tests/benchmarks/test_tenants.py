@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.simulate.clusters import cluster
-from benchmarks.simulate.communication import local_share
+from benchmarks.simulate.communication import local_share, replica_spread
 from benchmarks.simulate.run import Options, prepare
 from benchmarks.simulate.tenants import fair, jain
 
@@ -108,3 +108,22 @@ def test_warm_up_is_in_no_figure(tmp_path: Path) -> None:
     assert found["allocation"]["span_s"] == 180
     assert found["waiting"]["all"]["wait_s"]["mean"] == 50
     assert found["allocation"]["queued_share"] == pytest.approx(50 / 180, abs=1e-6)
+
+
+def test_replica_spread_by_hand() -> None:
+    """Three replicas of two pods: two in domain 0, the third across 1 and 2; four domains there are."""
+    replica, domain = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 1, 2], dtype=np.int32)
+    most, gini = replica_spread(replica, domain, domains=4)
+    assert most == pytest.approx(2 / 3)
+    assert gini == pytest.approx(1 / 6)  # of 2, 1, 1: gaps 4 over 2 x 3 x 4
+    assert replica_spread(replica, np.zeros(6, dtype=np.int32), domains=4) == (1.0, pytest.approx(2 / 3))
+    assert replica_spread(replica, domain * 0, domains=1) == (1.0, 0.0)
+
+
+def test_replicas_are_spread_where_sizes_are_given(tmp_path: Path) -> None:
+    """Two replicas of 16 GPUs on two leaves of two machines: one each, by the spread policy."""
+    rows = "a,0,100,4,8,t,0\n"
+    told = figures(tmp_path, rows, tensor=8, pipeline=2, policy="spread")["communication"]["replica_spread"]
+    assert told["leaf"] == {"most": 0.5, "gini": 0.0}
+    assert told["spine"] == {"most": 1.0, "gini": 0.0}
+    assert figures(tmp_path, rows)["communication"]["replica_spread"] == {}

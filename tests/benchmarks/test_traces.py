@@ -101,6 +101,16 @@ def test_pods_that_ran_become_gangs_whatever_their_zones(tmp_path: Path) -> None
     assert shapes == [("team/a", 2, 4, 1800.0, "team"), ("team/b", 1, 4, 1800.0, "team")]
 
 
+def test_a_packed_history_reads_as_the_plain_one(tmp_path: Path) -> None:
+    pods = [finished_pod("a-0", gang="a"), finished_pod("b")]
+    text = json.dumps({"kind": "List", "apiVersion": "v1", "items": pods})
+    plain, _ = read(tmp_path, "kubectl", text)
+    packed, _ = read(tmp_path, "kubectl", gzip.compress(text.encode()))
+    assert [job.id for job in packed] == [job.id for job in plain] == ["team/a", "team/b"]
+    with pytest.raises(InvalidInput, match="a complete gzip file"):
+        read(tmp_path, "kubectl", gzip.compress(text.encode())[:-9])
+
+
 TIMES = "JobID|Submit|Start|End\n1|{0}|{1}|{2}\n"
 PACKED = gzip.compress((PLAIN + "".join(f"j{at},{at},1,1,{at % 8}\n" for at in range(4000))).encode())
 BROKEN = {
@@ -187,3 +197,12 @@ def test_jobs_come_by_time_within_a_window(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_a_number_of_gpus_becomes_the_fewest_equal_pods(gpus: int, shape: tuple[int, int]) -> None:
     assert per_node(gpus) == shape
+
+
+def test_rows_left_out_are_listed_up_to_a_limit_and_counted_past_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_LISTED", 3)
+    text = PLAIN + "a,0,1,1,1\n" + "b,x,1,1,1\n" * 5 + "c,1,1,1,1\n"
+    jobs, trace = read(tmp_path, "plain", text, skip_bad=True)
+    assert ([job.id for job in jobs], len(trace.excluded), trace.unlisted) == (["a", "c"], 3, 2)

@@ -16,6 +16,9 @@ from benchmarks.simulate.traces.sacct import SacctReader
 from benchmarks.simulate.traces.seen import Seen
 from scheduler.model import InvalidInput
 
+MOST_LISTED = 1_000_000
+"""Rows left out that are listed; more are counted, so that a file of nothing else takes no more memory."""
+
 WINDOW = 10_000
 """By how many rows a job may stand too late in its file."""
 
@@ -54,12 +57,14 @@ FORMATS: dict[str, Callable[[], Format]] = {
 @dataclass(slots=True)
 class Trace:
     """A trace file; `excluded` fills while it is read: where each row stands that is left out, and what
-    is wrong with it. With `skip_bad`, bad rows are left out and listed, otherwise they raise InvalidInput."""
+    is wrong with it; `unlisted` counts those past the first `MOST_LISTED`. With `skip_bad`, bad rows are
+    left out and listed, otherwise they raise InvalidInput."""
 
     path: Path
     format: str
     skip_bad: bool = False
     excluded: Rows = field(default_factory=Rows)
+    unlisted: int = 0
 
     def jobs(self) -> Iterator[Job]:
         """Jobs by the time they were submitted, the first at 0, streamed: memory does not grow with
@@ -120,6 +125,9 @@ class Trace:
     def _fault(self, error: InvalidInput, where: str = "") -> None:
         if not self.skip_bad:
             raise error
+        if len(self.excluded) >= MOST_LISTED:
+            self.unlisted += 1
+            return
         first = error.faults[0]
         self.excluded.add([where or first.object, f"{first.field} is {first.value!r}"])
 

@@ -15,6 +15,8 @@ from benchmarks.simulate.traces.job import invalid
 from scheduler.model import InvalidInput
 
 _GZIP = b"\x1f\x8b"
+LONGEST_LINE = 1 << 20
+"""Characters of a line; a job takes a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def rows(
     empty cells. Raises InvalidInput that names file and line, also for a truncated gzip.
     """
     with lines(path) as stream:
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        reader = csv.reader(_bounded(stream, path), delimiter=delimiter, strict=True)
         try:
             head = [name.strip() for name in next(reader, [])]
             trailing = len(head) > 1 and not head[-1]  # as `sacct --parsable` ends its lines
@@ -82,6 +84,17 @@ def rows(
                     yield Row(f"{path}:{reader.line_num}", found, max(len(cells) - len(head), 0))
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
             raise unreadable(f"{path}:{reader.line_num + 1}", error) from error
+
+
+def _bounded(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    """The lines of a file; raises InvalidInput for one that does not end, before it fills the memory."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            wanted = f"lines of at most {LONGEST_LINE:,} characters"
+            raise invalid(f"{path}:{number}", "line", f"{line[:20]}...", wanted)
+        yield line
 
 
 def lines(path: Path) -> io.TextIOWrapper:
