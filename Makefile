@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo lab test check e2e drills bench controlplane sbom clean
+.PHONY: help setup demo lab test check e2e drills bench controlplane sbom openapi clean
 
 help:
 	@echo 'make demo [KEEP=1]   the whole path on a real control plane; KEEP=1 leaves it running'
@@ -17,6 +17,7 @@ help:
 	@echo 'make bench [ARGS=..] the benchmarks, with their figures against their targets; also make bench speed'
 	@echo 'make drills [ARGS=..] every failure drill, hours with the full counts; ARGS="1b --real-kills 40" for one'
 	@echo 'make sbom            what is in the image, as CycloneDX JSON'
+	@echo 'make openapi         docs/openapi.json, from the types that the service decodes and answers'
 	@echo 'make setup           only the Python environment'
 	@echo 'make lab [WITH=..]   a cluster to try things on; WITH=lws,jobset,kwok adds those controllers'
 	@echo 'make controlplane    only the programs of the real control plane, which demo and test build when missing'
@@ -71,6 +72,9 @@ sbom: $(READY)
 	@$(BIN)/cyclonedx-py requirements deploy/image/requirements.lock --pyproject pyproject.toml \
 	  --output-reproducible --of JSON -o out/lockstep.cdx.json
 	@echo 'written: out/lockstep.cdx.json'
+
+openapi: $(READY)
+	@$(BIN)/python -m scheduler.extender.openapi
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
-from scheduler.extender import wire
+from scheduler.extender import openapi, wire
 from scheduler.extender.entrance import Entrance, No, allow, told
 from scheduler.extender.wire import BindArgs
 from scheduler.model import GangKey, InvalidField, InvalidInput
@@ -104,6 +104,7 @@ def application(
         app.router.add_get("/metrics", routes.metrics)
     if Part.API in parts:
         app.router.add_get("/version", routes.version)
+        app.router.add_get(openapi.PATH, routes.openapi)
         app.router.add_get("/v1/gangs", routes.gangs)
         app.router.add_get("/v1/gangs/{namespace}/{name}", routes.gang)
         app.router.add_get("/v1/gangs/{namespace}/{name}/decision", routes.decision)
@@ -178,6 +179,10 @@ class _Routes:
     async def version(self, request: web.Request) -> web.Response:
         await self.entrance.viewer(request, "")
         return web.json_response(self._backend.version())
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        await self.entrance.viewer(request, "")
+        return _json(openapi.document())
 
     async def gangs(self, request: web.Request) -> web.Response:
         namespace = request.query.get("namespace", "")

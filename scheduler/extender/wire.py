@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -29,13 +29,16 @@ class FilterArgs(_Wire):
     node_names: list[str] | None = None
 
 
-class BindArgs(_Wire):
-    """What bind is asked; msgspec's rename cannot know that UID is spelt in capitals."""
+Filled = Annotated[str, msgspec.Meta(min_length=1)]
 
-    pod_name: str
+
+class BindArgs(_Wire):
+    """What bind is asked."""
+
+    pod_name: Filled
     pod_namespace: str
-    pod_u_i_d: str = msgspec.field(name="PodUID")
-    node: str
+    pod_u_i_d: Filled = msgspec.field(name="PodUID")  # a rename cannot know that it is spelt in capitals
+    node: Filled
 
 
 class MetaVictims(_Wire):
@@ -53,20 +56,24 @@ class PreemptArgs(_Wire):
     node_name_to_meta_victims: dict[str, MetaVictims] | None = None
 
 
-class _Meta(msgspec.Struct):
+class ObjectName(msgspec.Struct):
+    """Its name and uid; empty where there is none."""
+
     name: str = ""
     namespace: str = "default"
     uid: str = ""
 
 
-class _Named(msgspec.Struct):
-    metadata: _Meta
+class NamedObject(msgspec.Struct):
+    """Enough of an object to say which one it is."""
+
+    metadata: ObjectName
 
 
 _FILTER = msgspec.json.Decoder(FilterArgs)
 _BIND = msgspec.json.Decoder(BindArgs)
 _PREEMPT = msgspec.json.Decoder(PreemptArgs)
-_NAMED = msgspec.json.Decoder(_Named)
+_NAMED = msgspec.json.Decoder(NamedObject)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,9 +90,6 @@ def read_filter(body: bytes) -> tuple[FilterArgs, list[str]]:
 def read_bind(body: bytes) -> BindArgs:
     """The arguments of bind; raises InvalidInput."""
     args: BindArgs = _decode(_BIND, body, "bind")
-    for field, value in (("PodName", args.pod_name), ("PodUID", args.pod_u_i_d), ("Node", args.node)):
-        if not value:
-            raise InvalidInput(InvalidField("bind request", field, "", "not empty"))
     return args
 
 
@@ -100,8 +104,8 @@ def uid_of(pod: msgspec.Raw) -> str:
     return _named(pod).uid
 
 
-def _named(raw: msgspec.Raw) -> _Meta:
-    named: _Named = _decode(_NAMED, raw, "object")
+def _named(raw: msgspec.Raw) -> ObjectName:
+    named: NamedObject = _decode(_NAMED, raw, "object")
     return named.metadata
 
 
