@@ -71,6 +71,11 @@ DRILLS = (
     ),
     Drill("2, 6", "SIGTERM, and a leader that slept past its lease", crash("test_two_replicas_hand_over")),
     Drill(
+        "6",
+        "writes of an old leader that arrive while another leads",
+        crash("test_what_an_old_leader_had_on_its_way_is_refused"),
+    ),
+    Drill(
         "3, 9",
         "kube-scheduler and API server killed",
         crash("test_scheduler_and_api_server_may_be_killed_amid_the_bindings"),

@@ -21,13 +21,15 @@ class Trouble:
     """What the way to the API server does to requests; may be changed while they run.
 
     `cut`: connections are refused; `slow_s`: every request waits; `busy`: so many of the next
-    requests get 429 with Retry-After 1; `stall`: answers to watches stop flowing, without an end.
+    requests get 429 with Retry-After 1; `stall`: answers to watches stop flowing, without an end;
+    `hold_after`: so many more writes to pods pass, all later ones stay on their way until it is None.
     """
 
     cut: bool = False
     slow_s: float = 0.0
     busy: int = 0
     stall: bool = False
+    hold_after: int | None = None
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Way:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     requests: int = 0
     closed: bool = False
+    held: int = 0
+    late: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -118,10 +122,23 @@ class Wires:
             way.trouble.busy -= 1
             return web.Response(status=429, headers={"Retry-After": "1"}, text='{"message": "busy"}')
         await asyncio.sleep(way.trouble.slow_s)
+        if way.trouble.hold_after is not None and request.method != "GET" and "/pods/" in request.path:
+            if way.trouble.hold_after <= 0:
+                return await self._late(way, request, body)
+            way.trouble.hold_after -= 1
         if request.path.endswith("/binding"):
             async with way.turn:  # one after the other, so that a kill comes after exactly so many
                 return await self._pass_on(way, request, body)
         return await self._pass_on(way, request, body)
+
+    async def _late(self, way: Way, request: web.Request, body: bytes) -> web.StreamResponse:
+        """A write that stays on its way, and arrives when others have written."""
+        way.held += 1
+        while way.trouble.hold_after is not None:
+            await asyncio.sleep(0.02)
+        answer = await self._pass_on(way, request, body)
+        way.late.append((request.path, answer.status))
+        return answer
 
     async def _pass_on(self, way: Way, request: web.Request, body: bytes) -> web.StreamResponse:
         if way.closed:

@@ -147,6 +147,34 @@ def test_two_replicas_hand_over(stage: Stage) -> None:
     stage.clean()
 
 
+@pytest.mark.parametrize("passing", [0, 3, MEMBERS + 5])
+def test_what_an_old_leader_had_on_its_way_is_refused(stage: Stage, passing: int) -> None:
+    """Two leaders: the old one falls asleep with writes between it and the API server, after so many passed;
+    its successor places the gang; then they arrive."""
+    old = stage.replica()
+    stage.lab.eventually(old.ready, timeout_s=30, what="the first replica to lead")
+    new = stage.replica()
+    stage.lab.eventually(lambda: "held by replica" in new.readiness()[1], what="the second to follow")
+    old.way.trouble.hold_after = passing
+    names = stage.create(f"flight{passing}", MEMBERS)
+    stage.lab.eventually(lambda: old.way.held > 0, what="a write on its way")
+    old.send(signal.SIGSTOP)
+    stage.lab.eventually(new.ready, timeout_s=20, what="the second to lead")
+    stage.lab.wait_bound(names, timeout_s=RESTARTED_S)
+    nodes, held = stage.lab.nodes_of(names), old.way.held
+    old.way.trouble.hold_after = None
+    stage.lab.eventually(lambda: len(old.way.late) == held, what="the late writes to arrive")
+    assert {status for _, status in old.way.late} == {409}
+    old.send(signal.SIGCONT)
+    stage.lab.eventually(lambda: "held by" in old.readiness()[1], what="the old to follow")
+    assert (stage.lab.nodes_of(names), stage.overfull()) == (nodes, [])
+    print(f"figure: {held} writes on their way while another led, all refused")
+    for process in stage.processes:
+        process.kill()
+        process.ended()
+    stage.clean()
+
+
 @pytest.mark.skipif(not os.environ.get("LOCKSTEP_DRILLS"), reason="a minute and a half: drill 1c")
 def test_every_kill_after_so_many_bindings(stage: Stage, alone: Process) -> None:
     process, slowest_s = alone, 0.0
