@@ -104,9 +104,10 @@ async def let_through(
     our own condition, for a pod that says it is refused.
     """
     if nominate:
-        outcome, version = await _nominate(client, place, version=version, seen=seen, said=said)
+        outcome, newest = await _nominate(client, place, version=version, seen=seen, said=said)
         if not outcome.done:
             return outcome
+        version = newest or version  # never without one: it may be a later term that has bound the pod there
     patch: dict[str, Any] = {"metadata": {"annotations": place.annotations}}
     if gated:
         patch["spec"] = {"schedulingGates": [{"name": GATE, "$patch": "delete"}]}

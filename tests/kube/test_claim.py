@@ -1,4 +1,4 @@
-"""A claim of an earlier term that was on its way while a later one began changes nothing."""
+"""What an earlier term had on its way while a later one began changes nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from scheduler.kube.objects import pod_from_bytes
-from scheduler.kube.writes import claim
-from scheduler.model import ANNOTATION_TERM, Pod
+from scheduler.kube.writes import Place, bind, claim, let_through
+from scheduler.model import ANNOTATION_TERM, NodeName, Pod
 from tests.fakes import POD_ROOT, FakeApi, FakeClient, VirtualLoop
 
 _PATH = f"{POD_ROOT}/g-0"
@@ -73,5 +73,25 @@ def test_a_pod_that_is_gone_or_another_by_now_needs_no_claim() -> None:
         api.add_pod("g-0", gpus=1, annotations=_GANG)
         assert (await claim(FakeClient(api), before, "1-new")).done
         assert _term(api) == ""
+
+    _run(story())
+
+
+def test_a_plan_that_a_later_term_has_carried_out_is_not_signed_by_an_earlier_one() -> None:
+    """Both plan the same node; the earlier one wakes up when the pod is bound there already."""
+
+    async def story() -> None:
+        api = _waiting()
+        api.add_node("n1")
+        before = _seen(api)
+        old, new = (
+            Place(before.key, before.uid, NodeName("n1"), "p", 0, term) for term in ("0-old", "1-new")
+        )
+        version = before.resource_version
+        assert (await let_through(FakeClient(api), new, gated=True, nominate=True, version=version)).done
+        carried = await bind(FakeClient(api), new, pod=before.key, uid=before.uid, node=NodeName("n1"))
+        assert carried.done
+        await let_through(FakeClient(api), old, gated=True, nominate=True, version=version)
+        assert _term(api) == "1-new"
 
     _run(story())
