@@ -10,11 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from statistics import mean
 
 import numpy as np
 
 from benchmarks.figures import Figure
+from benchmarks.published.arnold_rivals import RIVALS, Case, minipods_of
 from benchmarks.published.finding import Finding
 from benchmarks.simulate.clusters import ClusterSource
 from benchmarks.simulate.pricing import Sizes, arnold_score, groups
@@ -33,23 +35,6 @@ ALPHAS = tuple(at / 10 for at in range(11))
 PUBLISHED_MEAN, PUBLISHED_MOST = 1.2, 1.67
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A setting of the paper. `tensor` is 8 where the paper has 4: a node then holds the same stage of two
-    replicas, which are one column of nodes."""
-
-    name: str
-    minipods: int
-    nodes: int
-    units: int
-    pipeline: int
-
-    @property
-    def job_nodes(self) -> int:
-        """Nodes of the job."""
-        return self.units * self.pipeline
-
-
 CASES = (
     Case("i: 3 minipods, 18 nodes, DP 12 x TP 4 x PP 2", 3, 18, 6, 2),
     Case("ii: 5 minipods, 438 nodes, DP 24 x TP 4 x PP 8", 5, 438, 12, 8),
@@ -59,89 +44,12 @@ CASES = (
 LIMITS = Limits(deterministic_s=1.0, refine_s=0.5)
 """Of every decision here: leading terms are settled far sooner, what is left is not in the score."""
 
-Fill = Callable[[Int64, Case, random.Random], list[list[int]]]
-"""Free nodes per minipod to, for each unit, the minipod of each of its stages."""
-
-
-def best_fit(free: Int64, case: Case, draw: random.Random) -> list[list[int]]:
-    """Every unit in the minipod with the least room that suffices."""
-    return _one_by_one(free, case, lambda fits, left: min(fits, key=lambda at: (left[at], at)))
-
-
-def random_fit(free: Int64, case: Case, draw: random.Random) -> list[list[int]]:
-    """Every unit in any minipod with room."""
-    return _one_by_one(free, case, lambda fits, left: draw.choice(fits))
-
-
-def gpu_packing(free: Int64, case: Case, draw: random.Random) -> list[list[int]]:
-    """Every unit in the minipod with most in use that has room."""
-    size = np.bincount(_minipods(case))
-    return _one_by_one(free, case, lambda fits, left: max(fits, key=lambda at: (size[at] - left[at], -at)))
-
-
-def topology_aware(free: Int64, case: Case, draw: random.Random) -> list[list[int]]:
-    """Recursive bipartition: all units into the tighter half that holds them, else into both by room."""
-    found: list[list[int]] = []
-    left = free.copy()
-
-    def part(pods: list[int], units: int) -> None:
-        if not units:
-            return
-        if len(pods) == 1:
-            for _ in range(units):
-                found.append(_unit(left, case, pods[0]))
-            return
-        halves = [pods[: len(pods) // 2], pods[len(pods) // 2 :]]
-        room = [sum(int(left[at]) // case.pipeline for at in half) for half in halves]
-        enough = [at for at in (0, 1) if room[at] >= units]
-        if enough:
-            part(halves[min(enough, key=lambda at: (room[at], at))], units)
-            return
-        first = min(max(round(units * room[0] / max(sum(room), 1)), units - room[1]), room[0], units)
-        part(halves[0], first)
-        part(halves[1], units - first)
-
-    part(list(range(case.minipods)), case.units)
-    return found
-
-
-RIVALS: Mapping[str, Fill] = {
-    "best-fit": best_fit,
-    "random-fit": random_fit,
-    "GPU-packing": gpu_packing,
-    "topo-aware": topology_aware,
-}
-
-
 BY_NODE = ", node by node"
-
-
-def _one_by_one(free: Int64, case: Case, choose: Callable[[list[int], Int64], int]) -> list[list[int]]:
-    left, found = free.copy(), []
-    for _ in range(case.units):
-        fits = [at for at in range(case.minipods) if left[at] >= case.pipeline]
-        found.append(_unit(left, case, choose(fits, left) if fits else int(left.argmax())))
-    return found
-
-
-def _unit(left: Int64, case: Case, at: int) -> list[int]:
-    """Take a unit's nodes, from other minipods where this one does not suffice."""
-    stages = []
-    for _ in range(case.pipeline):
-        where = at if left[at] else int(left.argmax())
-        left[where] -= 1
-        stages.append(where)
-    return stages
-
-
-def _minipods(case: Case) -> Int32:
-    """int32[nodes]: minipods as equal as they go."""
-    return np.sort(np.arange(case.nodes, dtype=np.int32) % case.minipods)
 
 
 def occupied(case: Case, seed: int) -> Int64:
     """Nodes that are taken, by index."""
-    draw, minipod = random.Random(f"arnold-{seed}"), _minipods(case)
+    draw, minipod = random.Random(f"arnold-{seed}"), minipods_of(case)
     taken = np.zeros(case.nodes, dtype=np.bool_)
     leave = min(case.nodes, case.job_nodes * 3 // 2)
     while (busy := int(taken.sum())) < case.nodes - leave:
@@ -154,7 +62,7 @@ def occupied(case: Case, seed: int) -> Int64:
 
 def by_engine(case: Case, taken: Int64) -> tuple[Int32, str]:
     """The minipod of every rank as the engine places the job, and how far that is proven."""
-    minipod = _minipods(case)
+    minipod = minipods_of(case)
     nodes = tuple(
         Node(
             NodeName(f"n{at:04}"),
@@ -190,7 +98,7 @@ class Scores:
 def scored(case: Case, seed: int) -> Scores:
     """Everybody on the same free nodes."""
     taken = occupied(case, seed)
-    free = np.bincount(_minipods(case)) - np.bincount(_minipods(case)[taken], minlength=case.minipods)
+    free = np.bincount(minipods_of(case)) - np.bincount(minipods_of(case)[taken], minlength=case.minipods)
     ours, proof = by_engine(case, taken)
     rivals = {}
     loose = replace(case, units=case.job_nodes, pipeline=1)
@@ -216,30 +124,36 @@ def run(*, seeds: int, tell: Callable[[str], None]) -> Finding:
         tell(f"case {case.name}: {mean(ratios):.3f}x, most {max(ratios):.3f}x")
     how = f"{len(CASES)} cases, {seeds} occupancies, alpha 0 to 1; best of {', '.join(RIVALS)}"
     figures = []
-    for form, by_node in (("pipeline by pipeline", False), ("node by node", True)):
+    for form, by_node in FORMS.items():
         ratios = [one.ratio(at, by_node=by_node) for one in found for at in range(len(ALPHAS))]
         head = f"largest weighted spread, best rival ({form}) / ours"
         figures.append(Figure(f"{head}, mean", mean(ratios), "x", PUBLISHED_MEAN, how, True))
         figures.append(Figure(f"{head}, most", max(ratios), "x", PUBLISHED_MOST, how, True))
-    least = min(one.ratio(at) for one in found for at in range(len(ALPHAS)))
-    figures.append(Figure("the same, least", least, "x", 1.0, "nowhere worse than the best rival", True))
+        figures.append(Figure(f"{head}, least", min(ratios), "x", 1.0, LEAST[by_node], True))
     return Finding(tuple(figures), tuple(_lines(found)), _page(found))
 
 
 def _lines(found: list[Scores]) -> list[str]:
     alphas = (0.0, 0.3, 0.5, 1.0)
-    lines = ["| case | " + " | ".join(f"alpha {alpha:g}" for alpha in alphas) + " | most | proven |"]
-    lines.append("|---|" + "---|" * (len(alphas) + 2))
-    for case in CASES:
+    lines = ["| case | rivals | " + " | ".join(f"alpha {alpha:g}" for alpha in alphas) + " | most | proven |"]
+    lines.append("|---|---|" + "---|" * (len(alphas) + 2))
+    for case, (form, by_node) in product(CASES, FORMS.items()):
         own = [one for one in found if one.case is case]
-        means = [mean(one.ratio(ALPHAS.index(alpha)) for one in own) for alpha in alphas]
-        most = max(one.ratio(at) for one in own for at in range(len(ALPHAS)))
+        means = [mean(one.ratio(ALPHAS.index(alpha), by_node=by_node) for one in own) for alpha in alphas]
+        most = max(one.ratio(at, by_node=by_node) for one in own for at in range(len(ALPHAS)))
         proven = sum(one.proof == "optimal" for one in own)
         cells = " | ".join(f"{value:.3f}x" for value in means)
-        lines.append(f"| {case.name} | {cells} | {most:.3f}x | {proven} of {len(own)} |")
+        lines.append(f"| {case.name} | {form} | {cells} | {most:.3f}x | {proven} of {len(own)} |")
     return [*lines, "", *DIFFERENCES]
 
 
+FORMS = {"node by node": True, "pipeline by pipeline": False}
+"""How rivals place, and whether that is the form of single nodes."""
+
+LEAST = {
+    False: "nowhere worse than the best rival",
+    True: "a rival that tears pipelines can have the smaller data-parallel spread, at alpha near 1",
+}
 DIFFERENCES = (
     (
         "Score: alpha x largest spread (minipods touched) of a data-parallel group + (1 - alpha) x that of a "
@@ -247,13 +161,14 @@ DIFFERENCES = (
     ),
     (
         "Different from the paper: the occupancy, which it does not publish (ours: gangs of 1 to 16 nodes in "
-        "random minipods until 1.5 times the job's nodes are free; in case i all 18 are); where TP is 4, "
-        "the two "
-        "replicas that share a node are one column. The rivals are written from their descriptions, in two "
-        "forms: "
-        "pipeline by pipeline (whole where one fits), "
-        "and "
-        "node by node, as schedulers of pods place."
+        "random minipods until 1.5 times the job's nodes are free; in case i all 18 are); where TP is 4, the "
+        "two replicas that share a node are one column."
+    ),
+    (
+        "The rivals are written from their descriptions, in two forms. Node by node, as schedulers of pods "
+        "place: the published figures have its shape, no gain in the smallest case and a gain that shrinks "
+        "as alpha goes to 1. Pipeline by pipeline, whole where one fits, is a stronger rival than the paper "
+        "had: at alpha 0 it tears no pipeline, and nothing is left to gain."
     ),
 )
 
@@ -262,10 +177,12 @@ def _page(found: list[Scores]) -> str:
     x = Axis("alpha: weight of the data-parallel spread", lambda value: f"{value:g}", low=0.0, high=1.0)
     y = Axis("best rival / ours", lambda value: f"{value:.2f}x", low=0.8)
     lines = []
-    for number, case in enumerate(CASES):
+    for number, (case, (form, by_node)) in enumerate(product(CASES, FORMS.items())):
         own = [one for one in found if one.case is case]
-        points = [(alpha, mean(one.ratio(at) for one in own)) for at, alpha in enumerate(ALPHAS)]
-        lines.append(Line(case.name, colour(number), points))
+        points = [
+            (alpha, mean(one.ratio(at, by_node=by_node) for one in own)) for at, alpha in enumerate(ALPHAS)
+        ]
+        lines.append(Line(f"{case.name}, {form}", colour(number), points))
     lines.append(Line("no gain", "#8a97a5", [(0.0, 1.0), (1.0, 1.0)], dashed=True))
     legend = "".join(f'<span><i style="background:{line.colour}"></i>{line.name}</span>' for line in lines)
     drawn = f'<div class="legend">{legend}</div>{chart("ratio", lines, x, y, height=340)}'

@@ -59,17 +59,17 @@ class Columns:
         counts["restarts"].append(one.restarts)
 
     def table(self) -> Table:
-        """All of it as arrays, copied."""
+        """All of it as arrays over the same memory: nothing can be added while they are in use."""
         shape = (len(self._row), self.levels)
         return Table(
-            **{name: np.array(column, dtype=np.float64) for name, column in self._times.items()},
-            **{name: np.array(column, dtype=np.int64) for name, column in self._counts.items()},
-            tenant=np.array(self._tenant, dtype=np.int64),
+            **{name: np.frombuffer(column, dtype=np.float64) for name, column in self._times.items()},
+            **{name: np.frombuffer(column, dtype=np.int64) for name, column in self._counts.items()},
+            tenant=np.frombuffer(self._tenant, dtype=np.int64),
             tenants=self._tenants,
-            gang=np.array(self._row, dtype=np.int64),
-            crossings=np.array(self._crossings, dtype=np.int64),
-            spans=np.array(self._spans, dtype=np.int64).reshape(shape),
-            least=np.array(self._least, dtype=np.int64).reshape(shape),
+            gang=np.frombuffer(self._row, dtype=np.int64),
+            crossings=np.frombuffer(self._crossings, dtype=np.int64),
+            spans=np.frombuffer(self._spans, dtype=np.int64).reshape(shape),
+            least=np.frombuffer(self._least, dtype=np.int64).reshape(shape),
         )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.published import arnold, lingjun, openb, philly
-from benchmarks.published.arnold import CASES, RIVALS, Case, by_engine, occupied, scored
+from benchmarks.published import arnold, arnold_rivals, lingjun, openb, philly
+from benchmarks.published.arnold import CASES, by_engine, occupied, scored
+from benchmarks.published.arnold_rivals import RIVALS, Case
 from benchmarks.simulate import fractional
 from benchmarks.simulate.parallel import spread
 
@@ -21,7 +22,7 @@ SMALL = Case("small: 3 minipods, 24 nodes", 3, 24, 4, 3)
 @pytest.mark.parametrize("seed", range(5))
 def test_every_rival_takes_what_is_free_and_no_more(seed: int) -> None:
     taken = occupied(SMALL, seed)
-    minipod = arnold._minipods(SMALL)
+    minipod = arnold_rivals.minipods_of(SMALL)
     free = np.bincount(minipod) - np.bincount(minipod[taken], minlength=3)
     for fill in RIVALS.values():
         units = fill(free, SMALL, random.Random(seed))

@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import ceil, floor, log10
 
 WIDTH, HALF, HEIGHT = 1130, 540, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 26, 14, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 26, 14, 40
 _MOST_POINTS = 400
 
 
