@@ -25,6 +25,9 @@ _SCALE = {
     **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", start=1)},
     **{f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTPE", start=1)},
 }
+PATTERN = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,9})?$"
+"""The form of a quantity, for schemas; `parse` also refuses what is below zero, or endless."""
+
 _LONGEST = 256
 WANTED = "a Kubernetes quantity of zero or more, such as 500m, 2, 1.5Gi or 1e3"
 

@@ -179,7 +179,7 @@ def _components() -> tuple[Mapping[Any, Json], Json]:
     """The schema of every type that the operations name, and the components that these refer to."""
     types = list(dict.fromkeys(_types()))
     found, components = msgspec.json.schema_components(types, ref_template=_REF)
-    _either_names_or_nodes(components["FilterRequest"])
+    _add_rules(components)
     return dict(zip(types, found, strict=True)), dict(sorted(components.items()))
 
 
@@ -197,13 +197,18 @@ def _listed(body: Any) -> Sequence[Any]:
     return () if body is None else (body,)
 
 
-def _either_names_or_nodes(schema: Json) -> None:
-    """A rule that `read_filter` has and no type can say."""
+def _add_rules(components: Json) -> None:
+    """What the readers ask for and no type can say: nodes in one of two ways, an object's name likewise."""
     items = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array"}}}
-    schema["anyOf"] = [
+    components["FilterRequest"]["anyOf"] = [
         {"required": ["NodeNames"], "properties": {"NodeNames": {"type": "array"}}},
         {"required": ["Nodes"], "properties": {"Nodes": items}},
     ]
+    for one in ("ObjectMeta", "PodMeta"):
+        components[one]["anyOf"] = [
+            {"required": [key], "properties": {key: {"type": "string", "minLength": 1}}}
+            for key in ("name", "generateName")
+        ]
 
 
 def _told(operation: Operation, refs: Mapping[Any, Json]) -> Json:

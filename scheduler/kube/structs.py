@@ -6,9 +6,17 @@ them, so every one of them is optional here and `None` reads as empty.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-Amounts = dict[str, str | int | float]
+from scheduler import quantity
+
+_QUANTITY = {"pattern": quantity.PATTERN, "minimum": 0, "description": quantity.WANTED}
+Quantity = Annotated[str | int | float, msgspec.Meta(extra_json_schema=_QUANTITY)]
+"""As it stands on the wire; a malformed one is found when it is counted, and costs only its object."""
+
+Amounts = dict[str, Quantity]
 
 
 class Wire(msgspec.Struct, rename="camel", gc=False):

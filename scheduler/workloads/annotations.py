@@ -27,8 +27,8 @@ SIZES = {
     "expert-parallel": "expert",
 }
 _SHORT = {"tensor": "tp", "pipeline": "pp", "data": "dp", "expert": "ep"}
-_WRITTEN_BY_US = ("plan", "assigned-node", "assigned-rank", "term")
-_KNOWN = (
+WRITTEN_BY_US = ("plan", "assigned-node", "assigned-rank", "term")
+KNOWN = (
     "gang",
     "gang-size",
     "group",
@@ -41,8 +41,10 @@ _KNOWN = (
     "segment-remainder",
     "policy",
     "mode",
-    *_WRITTEN_BY_US,
+    *WRITTEN_BY_US,
 )
+"""What may follow our prefix; some of it only the service writes."""
+
 SOURCE = "annotations"
 GANG = PREFIX + "gang"
 FROM_ANNOTATION = "annotation "
@@ -77,7 +79,7 @@ def refuse_strays(pod: Pod) -> None:
     """
     given = {key: value for key, value in pod.annotations.items() if key.startswith(PREFIX)}
     faults = _unknown(given, pod)
-    stated = sorted(key for key in given if key.removeprefix(PREFIX) not in (*_WRITTEN_BY_US, "mode"))
+    stated = sorted(key for key in given if key.removeprefix(PREFIX) not in (*WRITTEN_BY_US, "mode"))
     if stated and not faults:
         wanted = f"the name of the gang, for {', '.join(stated)} without a gang says nothing"
         faults.append(InvalidField(pod.name, GANG, "", wanted))
@@ -132,10 +134,10 @@ def _unknown(given: dict[str, str], pod: Pod) -> list[InvalidField]:
     faults = []
     for key, value in given.items():
         word = key.removeprefix(PREFIX)
-        if word not in _KNOWN:
-            nearest = difflib.get_close_matches(word, _KNOWN, n=1)
+        if word not in KNOWN:
+            nearest = difflib.get_close_matches(word, KNOWN, n=1)
             hint = f"did you mean {PREFIX}{nearest[0]}? " if nearest else ""
-            public = ", ".join(one for one in _KNOWN if one not in _WRITTEN_BY_US)
+            public = ", ".join(one for one in KNOWN if one not in WRITTEN_BY_US)
             faults.append(InvalidField(pod.name, key, value, f"{hint}the known annotations are {public}"))
     return faults
 

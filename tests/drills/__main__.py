@@ -109,6 +109,7 @@ DRILLS = (
         ("tests/contract/test_ports.py",),
     ),
     Drill("16", "each right taken away", ("tests/e2e/test_shipped.py",)),
+    Drill("H", "whatever the OpenAPI document allows, and forbids", ("tests/drills/test_api.py",)),
     Drill("22", "hostile snapshots and manifests", ("tests/rpc/test_hostile.py",)),
     Drill(
         "S",

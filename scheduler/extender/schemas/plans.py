@@ -9,7 +9,42 @@ from msgspec import UNSET, Meta, UnsetType
 
 from scheduler.extender.schemas.base import Answer, Count, FullName, Milliseconds, Stale
 from scheduler.kube import structs
-from scheduler.model import Code
+from scheduler.model import PREFIX, SCOPES, Code
+from scheduler.workloads.annotations import SIZES
+
+_NAME = {"type": "string", "pattern": r"\S"}
+_COUNT = {"type": "string", "pattern": "^0{0,3}([1-9][0-9]{0,4}|100000)$"}
+_PAIR = rf"\s*(({'|'.join(SCOPES)})\s*=[^,]*[^\s,][^,]*)?"
+_PAIRS = {"type": "string", "pattern": f"^{_PAIR}(,{_PAIR})*$", "examples": ["tp=nvlink, gang=leaf"]}
+ANNOTATIONS: dict[str, dict[str, Any]] = {
+    "gang": {**_NAME, "description": "Name of the gang, unique in the namespace."},
+    "gang-size": {**_COUNT, "description": "Pods that start together or not at all."},
+    "group": {"type": "string", "description": "Name of a group inside the gang."},
+    "group-size": {**_COUNT, "description": "Pods of one group."},
+    "rank": {
+        "type": "string",
+        "pattern": "^0{0,3}([0-9]{1,5}|100000)$",
+        "description": "Unique in the gang.",
+    },
+    **{key: {**_COUNT, "description": "In ranks, as the engines count them."} for key in SIZES},
+    "required": {**_PAIRS, "description": "What must stay inside one domain: scope=level, comma between."},
+    "preferred": {**_PAIRS, "description": "What should."},
+    "segment-size": {**_COUNT, "description": "Pods of a segment that the gang is cut into by rank."},
+    "segment-remainder": {"enum": ["", "forbid", "allow"], "description": "Whether the last may be smaller."},
+    "policy": {"type": "string", "description": "Name of an objective policy of the configuration."},
+    "mode": {"enum": ["gated", "compat"], "description": "How its pods are kept back until there is a plan."},
+}
+"""Our annotations by what follows the prefix. A pod that breaks one of these is invalid."""
+
+_STATED = {"properties": {PREFIX + key: schema for key, schema in ANNOTATIONS.items()}}
+
+
+class ObjectMeta(msgspec.Struct, rename="camel"):
+    """Which object that is."""
+
+    name: str = ""
+    generate_name: str = ""
+    namespace: str | None = None
 
 
 class Manifest(msgspec.Struct, rename="camel", kw_only=True):
@@ -18,17 +53,24 @@ class Manifest(msgspec.Struct, rename="camel", kw_only=True):
     One that cannot be read costs only itself: its gang has the verdict `invalid`.
     """
 
-    api_version: str
-    kind: Annotated[str, Meta(min_length=1)]
-    metadata: dict[str, Any]
+    api_version: str | None = None
+    kind: Annotated[str, Meta(min_length=1, extra_json_schema={"not": {"const": "Pod"}})]
+    metadata: ObjectMeta
+
+
+class PodMeta(structs.Meta):
+    """Which pod that is, and what it says of its gang."""
+
+    generate_name: str = ""
+    annotations: Annotated[dict[str, str] | None, Meta(extra_json_schema=_STATED)] = None
 
 
 class PodManifest(structs.PodObject, kw_only=True):
     """A pod, as far as it is read."""
 
-    api_version: Literal["v1"]
+    api_version: Annotated[str | None, Meta(extra_json_schema={"pattern": "^[^/]*$"})] = None
     kind: Literal["Pod"]
-    metadata: structs.Meta
+    metadata: PodMeta
 
 
 class Group(Answer):
