@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 TRACES = Path(__file__).parents[2] / "shared" / "traces"
 
 
+@cache
 def commit() -> str:
     """The commit of this checkout, with `+` where files were changed since; "" where there is none."""
     git = ["git", "-C", str(RESULTS.parent)]

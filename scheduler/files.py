@@ -33,7 +33,8 @@ MOST_COPIES = 1_000_000
 MOST_UNPACKED = 2 << 30
 """Bytes that a packed file may unpack to; a few kilobytes of gzip can mean terabytes."""
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins (RFC 1952)."""
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # the fast one where it is built in
@@ -73,7 +74,7 @@ def texts(path: str) -> Iterator[tuple[str, bytes]]:
 def _unpacked(name: str, data: bytes) -> bytes:
     """The content of a gzip file, and any other as it is. Raises InvalidInput for one that breaks off,
     and for one that would fill the memory."""
-    if not data.startswith(_GZIP):
+    if not data.startswith(GZIP):
         return data
     wanted = f"a complete gzip file of at most {MOST_UNPACKED >> 20} MiB unpacked"
     try:

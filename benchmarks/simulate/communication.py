@@ -52,6 +52,7 @@ class Listener:
     def __init__(self, site: Site, *, prefill: float = 0.0) -> None:
         self._site, self._prefill = site, prefill
         self._ideals: dict[Key, Price] = {}
+        self._domains = {level: len(np.unique(domain)) for level, domain in site.domain_of.items()}
 
     def hear(self, job: Job, nodes: Int32) -> Talk:
         """What the ranks on these nodes cross and pay."""
@@ -66,7 +67,7 @@ class Listener:
         score = None
         if has_pipeline and "spine" in of:
             score = tuple(arnold_score(found, of["spine"], alpha=alpha) for alpha in ALPHAS)
-        replica, replicas = _replicas(job.pods, max(job.gpus_per_pod, 1), sizes)
+        replicas = int(found.replica.max()) + 1 if sizes != ALONE else 0
         senders = min(max(round(job.pods * self._prefill), 1), job.pods - 1) if self._prefill else 0
         return Talk(
             self._price(job, nodes, sizes),
@@ -80,7 +81,7 @@ class Listener:
             {level: local_share(domain, senders) for level, domain in of.items()} if senders else {},
             replicas if replicas > 1 else 0,
             {
-                level: replica_spread(replica, domain, domains=len(np.unique(self._site.domain_of[level])))
+                level: replica_spread(found.replica, domain, domains=self._domains[level])
                 for level, domain in of.items()
             }
             if replicas > 1
@@ -96,13 +97,6 @@ def local_share(domain: Int32, senders: int) -> float:
     width = int(domain.max(initial=0)) + 1
     sending, receiving = (np.bincount(part, minlength=width) for part in np.split(domain, [senders]))
     return float(sending @ receiving) / (senders * (len(domain) - senders))
-
-
-def _replicas(pods: int, gpus_per_pod: int, sizes: Sizes) -> tuple[Int64, int]:
-    """The replica of every pod (int64[pods]) and how many there are; none where no size is known."""
-    per_replica = max(sizes.tensor * sizes.pipeline // gpus_per_pod, 1)
-    replica = np.arange(pods) // per_replica
-    return replica, -(-pods // per_replica) if sizes != ALONE else 0
 
 
 def replica_spread(replica: Int64, domain: Int32, *, domains: int) -> tuple[float, float]:

@@ -39,11 +39,13 @@ ALONE = Sizes()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """The group of every pod (int64[pods]) in each dimension; neighbours in rank are neighbours in it."""
+    """The group of every pod (int64[pods]) in each dimension; neighbours in rank are neighbours in it.
+    `replica`: the copy of the model that it belongs to."""
 
     tensor: Int64
     pipeline: Int64
     data: Int64
+    replica: Int64
 
 
 def groups(pods: int, gpus_per_pod: int, sizes: Sizes) -> Groups:
@@ -52,7 +54,7 @@ def groups(pods: int, gpus_per_pod: int, sizes: Sizes) -> Groups:
     per_tensor = max(sizes.tensor // gpus_per_pod, 1)
     per_replica = max(sizes.tensor * sizes.pipeline // gpus_per_pod, 1)
     replica = rank // per_replica
-    return Groups(rank // per_tensor, replica * per_tensor + rank % per_tensor, rank % per_replica)
+    return Groups(rank // per_tensor, replica * per_tensor + rank % per_tensor, rank % per_replica, replica)
 
 
 def spread(group: Int64, domain: Int32) -> Int64:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.simulate.traces.job import invalid
+from scheduler.files import GZIP
 from scheduler.model import InvalidInput
 
-_GZIP = b"\x1f\x8b"
 LONGEST_LINE = 1 << 20
 """Characters of a line; a job takes a few hundred."""
 
@@ -101,7 +101,7 @@ def lines(path: Path) -> io.TextIOWrapper:
     """A text file, unpacked when it is gzip; raises InvalidInput when it cannot be opened."""
     try:
         with path.open("rb") as probe:
-            packed = probe.read(2) == _GZIP
+            packed = probe.read(2) == GZIP
         raw = gzip.open(path, "rb") if packed else path.open("rb")  # noqa: SIM115  (the caller closes it)
     except OSError as error:
         raise invalid(str(path), "file", path, f"a file that can be read ({error.strerror})") from error
