@@ -49,29 +49,18 @@ class LiveCluster:
         self._instance = identity_of(config)
         self._needs, self._lacking = needed(config), tuple[Need, ...]()
         self.leadership = leadership_of(client, config, clock=clock)
+        reflector = partial(Reflector, client, quiet_s=config.service.stale_s, clock=clock)
         self.reflectors = (
-            Reflector(client, "Node", NodeFeed(receiver), clock=clock),
-            Reflector(client, "PodGroup", GroupFeed(receiver), optional=True, clock=clock),
-            Reflector(client, "Pod", PodFeed(receiver), clock=clock),
+            reflector("Node", NodeFeed(receiver)),
+            reflector("PodGroup", GroupFeed(receiver), optional=True),
+            reflector("Pod", PodFeed(receiver)),
         )
-        self.classes = Reflector(
-            client,
-            "Other",
-            ClassFeed(receiver),
-            optional=True,
-            paths=(CLASSES,),
-            name="PriorityClass",
-            clock=clock,
+        self.classes = reflector(
+            "Other", ClassFeed(receiver), optional=True, paths=(CLASSES,), name="PriorityClass"
         )
         self.owners = tuple(
-            Reflector(
-                client,
-                "Other",
-                WorkloadFeed(receiver, kind),
-                optional=True,
-                paths=kind.paths,
-                name=kind.kind,
-                clock=clock,
+            reflector(
+                "Other", WorkloadFeed(receiver, kind), optional=True, paths=kind.paths, name=kind.kind
             )
             for kind in config.kinds
             if kind.facts is not None
@@ -139,7 +128,7 @@ class LiveCluster:
         return [str(need) for need in self._lacking if not need.essential]
 
     def watch_age_s(self) -> dict[str, float]:
-        """How old the view of each kind may be: since the API server answered last, or a watch broke off."""
+        """How old the view of each kind may be: since the API server answered last, or its watch proved itself."""
         answered_s = self._clock() - self._answered_s
         return {one.kind: max(one.silent_s(), answered_s) for one in self.reflectors if one.synced.is_set()}
 
@@ -150,7 +139,8 @@ class LiveCluster:
             return f"the API server has not answered for {silent_s:.0f} s: {self._trouble}"
         for one in self.reflectors:
             if one.synced.is_set() and one.silent_s() > self._stale_s and not one.absent:
-                return f"the watch of {one.kind}s has been down for {one.silent_s():.0f} s: {one.error}"
+                why = f": {one.error}" if one.error else ", not even its end"
+                return f"the watch of {one.kind}s has brought nothing for {one.silent_s():.0f} s{why}"
         return ""
 
     # -- leadership -------------------------------------------------------------------------

@@ -222,7 +222,7 @@ class _Reader(YamlReader):
             "port": ("port", lambda n, w: self.whole(n, w, low=0, high=65535, unit="a port, 0 to 65535")),
             "httpTimeout": ("http_timeout_s", self.seconds),
             "lease": ("lease_s", self.seconds),
-            "staleAfter": ("stale_s", self.seconds),
+            "staleAfter": ("stale_s", lambda n, w: self.seconds(n, w, low=5)),
             "solverTime": ("solver_s", self.seconds),
             "writesInFlight": (
                 "writes_in_flight",

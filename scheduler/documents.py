@@ -70,7 +70,18 @@ def _document(place: str, one: Any) -> Document:
     if not isinstance(one.get("metadata"), Mapping):
         wanted = "an object with a name"
         return Document(place, one, InvalidField(place, "metadata", shown(one.get("metadata")), wanted))
-    return Document(place, one)
+    return Document(place, one, _no_text(place, one))
+
+
+def _no_text(place: str, one: Mapping[str, Any]) -> InvalidField | None:
+    """The first of the fields that say which object it is that is given and no text."""
+    given = {"apiVersion": one.get("apiVersion")}
+    given |= {f"metadata.{key}": one["metadata"].get(key) for key in ("namespace", "uid")}
+    wanted = {"apiVersion": "a group and version such as v1 or apps/v1, as text"}
+    for path, value in given.items():
+        if value is not None and not isinstance(value, str):
+            return InvalidField(place, path, shown(value), wanted.get(path, "text, or nothing"))
+    return None
 
 
 def _no_object(place: str, one: object) -> InvalidField:

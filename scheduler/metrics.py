@@ -181,7 +181,7 @@ class Metrics:
         )
         self.watch_age = self._gauge(
             "lockstep_watch_age_seconds",
-            "Age of the view of the cluster, by kind: since its watch, or the API server's last answer.",
+            "Age of the view of the cluster, by kind: since its watch last brought something or ended as asked.",
             ("kind",),
         )
         self.broken_promises = self._counter(

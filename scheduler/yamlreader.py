@@ -90,10 +90,10 @@ class YamlReader:
             return None
         return value == "true"
 
-    def seconds(self, node: yaml.Node, where: str) -> int | None:
-        wanted = "whole seconds with their unit, such as 20s"
+    def seconds(self, node: yaml.Node, where: str, *, low: int = 1) -> int | None:
+        wanted = "whole seconds with their unit, such as 20s" + (f", from {low}s" if low > 1 else "")
         value = shown(node)
-        if not value.endswith("s") or not value[:-1].isdecimal() or not 1 <= int(value[:-1]) <= 3600:
+        if not value.endswith("s") or not value[:-1].isdecimal() or not low <= int(value[:-1]) <= 3600:
             self.fault(node, where, value, wanted)
             return None
         return int(value[:-1])

@@ -279,9 +279,13 @@ class FakeApi:
 
     # -- watching -------------------------------------------------------------------------------
 
-    async def watch(self, path: str, since: int) -> AsyncIterator[bytes]:
-        """Everything after a version, in order; each event after the delay of a real watch."""
+    async def watch(self, path: str, since: int, *, lasts_s: float) -> AsyncIterator[bytes]:
+        """Everything after a version, in order; each event after the delay of a real watch.
+
+        Ends after so long, as it was asked to, unless it stalls.
+        """
         prefix = POD_ROOT + "/" if path.endswith("pods") else "/api/v1/nodes/"
+        ends_s = now_s() + lasts_s
         at = next((n for n, one in enumerate(self.history) if one[0] > since), len(self.history))
         while True:
             news = self._news
@@ -290,7 +294,12 @@ class FakeApi:
                 at += 1
                 if where.startswith(prefix):
                     yield json.dumps({"type": kind, "object": obj}).encode()
-            await news.wait()
+            try:
+                async with asyncio.timeout_at(None if self.faults.stall else ends_s):
+                    await news.wait()
+            except TimeoutError:
+                if not self.faults.stall:
+                    return
             await asyncio.sleep(self.dice.uniform(0, self.faults.slow_s))
 
 
@@ -379,10 +388,10 @@ class FakeClient:
         since = int(query["resourceVersion"])
         if since < self._api.oldest:
             raise WatchRefused(410, "too old resource version")
-        yield self._batches(path, since)
+        yield self._batches(path, since, lasts_s=float(query["timeoutSeconds"]))
 
-    async def _batches(self, path: str, since: int) -> AsyncIterator[list[bytes]]:
-        async for line in self._api.watch(path, since):
+    async def _batches(self, path: str, since: int, *, lasts_s: float) -> AsyncIterator[list[bytes]]:
+        async for line in self._api.watch(path, since, lasts_s=lasts_s):
             await self.awake.wait()
             self._alive()
             if self._api.faults.away or self.cut:

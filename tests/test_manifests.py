@@ -239,6 +239,20 @@ class TestSnapshots:
         assert len(found.pods) == 1
         assert [fault.field for fault in found.faults] == ["document", "metadata"]
 
+    @pytest.mark.parametrize(
+        ("changed", "field"),
+        [
+            ({"apiVersion": 3}, "apiVersion"),
+            ({"metadata": {"name": "p", "namespace": 0}}, "metadata.namespace"),
+            ({"metadata": {"name": "p", "uid": False}}, "metadata.uid"),
+        ],
+    )
+    def test_what_says_which_object_it_is_must_be_text(self, changed: dict[str, Any], field: str) -> None:
+        read = manifests.documents([POD | changed, POD], name="s")
+        assert [fault.field for fault in manifests.snapshot(read).faults] == [field]
+        found = manifests.workloads(read)
+        assert ([fault.field for fault in found.faults], len(found.pods)) == ([field], 1)
+
 
 class TestWorkloads:
     def test_namespaces_and_uids(self) -> None:

@@ -16,7 +16,10 @@ from scheduler.model import InvalidField, InvalidInput
 
 log = logging.getLogger(__name__)
 
-_WATCH_S = 290
+_QUIET_S = 30.0
+_LONGEST_S = 290
+_TRIAL_S = 1
+"""Length of the first watch after a list or a break: its end proves that we are in step."""
 _PAGE = 1000
 """Objects of one answer to a list."""
 _GONE = 410
@@ -65,8 +68,10 @@ class Reflector:
     """Keeps a sink in step with one kind of object.
 
     `synced` once the first list is in; `listed_s` is the monotonic time at which the
-    last list was asked for, `heard_s` that of the last sign of life of the watch, `connected` whether
-    one is open. An `optional` kind that
+    last list was asked for, `heard_s` that of the last proof that we are in step: a list, an event or
+    bookmark, or a watch that the server ended when it was asked to. An open connection proves nothing:
+    what lies between may have lost one of its ends. So no watch is asked to last longer than three
+    fifths of `quiet_s`, and one that is not over soon after is dropped. An `optional` kind that
     the server does not know counts as empty (`absent`) and is asked for again now and then.
     `paths`: where the server may have the kind, by version; `name`: what it is called.
     """
@@ -80,11 +85,11 @@ class Reflector:
         optional: bool = False,
         paths: Sequence[str] = (),
         name: str = "",
+        quiet_s: float = _QUIET_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
         self.synced = asyncio.Event()
-        self.connected = False
         self.listed_s = float("-inf")
         self.absent = False
         self.heard_s = clock()
@@ -93,11 +98,15 @@ class Reflector:
         self._optional = optional
         self._paths, self._at = tuple(paths) or (PATHS[kind],), 0
         self.name = name or kind
+        self._watch_s = min(_LONGEST_S, max(1, int(quiet_s * 0.6)))
+        self._grace_s = min(_LONGEST_PAUSE_S, quiet_s * 0.2)
+        self._in_doubt = True
+        self._reached = ""
         self._turn: asyncio.Task[None] | None = None
 
     def silent_s(self) -> float:
-        """Seconds since an open watch was last known to be in step; 0 while one is open."""
-        return 0.0 if self.connected else self._clock() - self.heard_s
+        """Seconds since we were last known to be in step with the server."""
+        return self._clock() - self.heard_s
 
     def again(self) -> None:
         """Drop the watch and list anew at once; `synced` is set when that list is in."""
@@ -113,7 +122,6 @@ class Reflector:
                 await asyncio.wait((self._turn,))
             finally:
                 self._turn.cancel()
-                self._disconnected()
             if not self._turn.cancelled():
                 self._turn.result()
 
@@ -132,8 +140,6 @@ class Reflector:
                     log.warning("%s: %s; trying again", self.name, error)
                 self.error = str(error)
                 asked_s = error.retry_after_s if isinstance(error, WatchRefused) else 0.0
-            finally:
-                self._disconnected()
             await asyncio.sleep(max(asked_s, pause * JITTER.uniform(0.8, 1.2)))
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
@@ -162,7 +168,7 @@ class Reflector:
             self._sink.fault(fault)
         await self._replace(tuple(items))
         self._sink.flush()
-        self.error, self.listed_s = "", began_s
+        self.error, self.listed_s, self.heard_s, self._in_doubt = "", began_s, began_s, True
         self.synced.set()
         return found.resource_version
 
@@ -177,38 +183,45 @@ class Reflector:
 
     async def _watch(self, version: str) -> str:
         """Follow one watch to its end; the version to go on from, or "" to list again."""
-        query = {
-            "watch": "1",
-            "resourceVersion": version,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(_WATCH_S),
-        }
+        lasts_s = _TRIAL_S if self._in_doubt else self._watch_s
+        self._in_doubt, self._reached = True, version
         try:
-            async with self._client.lines(self._paths[self._at], query=query) as batches:
-                self.connected = True
-                async for lines in batches:
-                    for line in lines:
-                        event = decode_event(line, self.kind)
-                        if event.type == "ERROR":
-                            if event.code != _GONE:
-                                log.warning("%s: the watch reports %s", self.name, event.fault or event.code)
-                            return ""
-                        version = event.resource_version or version
-                        self._take(event)
-                    self._sink.flush()
+            async with asyncio.timeout(lasts_s + self._grace_s):
+                self._in_doubt = not await self._stream(lasts_s)
+        except TimeoutError:
+            log.warning("%s: the watch brought no end in %d s; watching again", self.name, lasts_s)
         except WatchRefused as error:
             if error.status == _GONE:
                 return ""
             raise
         except Unclear as error:
             log.info("%s: %s; watching again", self.name, error)
-            self._disconnected()
             await asyncio.sleep(0.2)
-        return version
+        return self._reached
 
-    def _disconnected(self) -> None:
-        if self.connected:
-            self.connected, self.heard_s = False, self._clock()
+    async def _stream(self, lasts_s: int) -> bool:
+        """Take what one watch brings, and keep the version that it reached; whether it came to its end."""
+        query = {
+            "watch": "1",
+            "resourceVersion": self._reached,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(lasts_s),
+        }
+        async with self._client.lines(self._paths[self._at], query=query) as batches:
+            async for lines in batches:
+                for line in lines:
+                    event = decode_event(line, self.kind)
+                    if event.type == "ERROR":
+                        if event.code != _GONE:
+                            log.warning("%s: the watch reports %s", self.name, event.fault or event.code)
+                        self._reached = ""
+                        return False
+                    self._reached = event.resource_version or self._reached
+                    self._take(event)
+                self._sink.flush()
+                self.heard_s = self._clock()
+        self.heard_s = self._clock()
+        return True
 
     def _take(self, event: WatchEvent) -> None:
         if event.fault is not None:

@@ -188,6 +188,46 @@ def test_a_node_that_loses_its_capacity_is_gone() -> None:
     assert told_of(Script([[node]], [[event("MODIFIED", bare)]]), 2, kind="Node").names() == ["+n", "-n"]
 
 
+async def followed(reflector: Reflector, seconds: float) -> None:
+    """Let it run for so long."""
+    task = asyncio.create_task(reflector.run())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def proof_of(script: Script, seconds: float, *, quiet_s: float) -> tuple[float, list[str]]:
+    """After so many seconds: how long after its list the view was proven last, and from where was watched."""
+
+    async def inside() -> float:
+        runner, url = await serving(script.handle)
+        async with ApiClient(Access(url)) as client:
+            reflector = Reflector(client, "Pod", PodFeed(Told()), quiet_s=quiet_s)
+            await followed(reflector, seconds)
+        await runner.cleanup()
+        return reflector.heard_s - reflector.listed_s
+
+    return asyncio.run(inside()), script.asked
+
+
+def test_an_open_watch_that_brings_nothing_proves_nothing() -> None:
+    proven_s, _ = proof_of(Script([[pod("a")]]), 1.0, quiet_s=60)
+    assert proven_s == 0
+
+
+def test_a_watch_that_ends_as_asked_or_brings_news_proves_that_we_are_in_step() -> None:
+    ending = Script([[pod("a")]], [[0.6], [0.2], [BOOKMARK, 30.0]])
+    proven_s, asked = proof_of(ending, 1.5, quiet_s=60)
+    assert proven_s >= 0.8
+    assert asked == ["10", "10", "10"]
+
+
+def test_a_watch_that_does_not_end_when_it_should_is_dropped_and_taken_up_again() -> None:
+    stalled = Script([[pod("a")]], [[BOOKMARK, 30.0], [30.0], [0.1], [30.0]])
+    _, asked = proof_of(stalled, 3.0, quiet_s=1.0)
+    assert asked[:3] == ["10", "50", "50"]
+
+
 PLACE = Place(PodKey("default", "p"), "u", NodeName("n1"), "plan", 3)
 
 

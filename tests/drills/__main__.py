@@ -86,6 +86,11 @@ DRILLS = (
         crash("test_stale_data_refuses_new_plans_and_says_so"),
     ),
     Drill("4", "watch: 410, drop, duplicate, deletion missed", ("tests/contract/test_kube_watch.py",)),
+    Drill(
+        "4",
+        "watches that stand still while the API server answers",
+        crash("test_a_silent_watch_is_noticed_while_the_server_answers"),
+    ),
     Drill("7", "leases do not believe clocks", ("tests/scheduler/test_lease.py",)),
     Drill(
         "8",

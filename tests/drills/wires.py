@@ -174,6 +174,8 @@ class Wires:
                 if way.trouble.cut or way.closed:
                     _hang_up(request)
                 await answer.write(chunk)
+        while way.trouble.stall:  # the end does not come through either
+            await asyncio.sleep(0.05)
         return answer
 
     async def _balance(self, request: web.Request) -> web.StreamResponse:

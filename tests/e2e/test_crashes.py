@@ -216,6 +216,26 @@ def test_stale_data_refuses_new_plans_and_says_so(stage: Stage, capsys: pytest.C
     stage.clean()
 
 
+def test_a_silent_watch_is_noticed_while_the_server_answers(stage: Stage) -> None:
+    """Streams stand still without an end, everything else is answered: no plan from an old view."""
+    process = stage.start(staleAfter="10s")
+    stage.lab.wait_bound(stage.create("known", 4))
+    process.way.trouble.stall = True
+    wanted = "degraded: nothing new is planned: the watch of "
+    taken_s = stage.lab.eventually(lambda: wanted in process.readiness()[1], timeout_s=25, what="degraded")
+    assert process.readiness()[0] == 200, "schedulers are still answered, from plans that exist"
+    names = stage.create("meanwhile", 4)
+    time.sleep(1)
+    assert stage.bound(names) == 0
+    process.way.trouble.stall = False
+    stage.lab.wait_bound(names, timeout_s=30)
+    stage.lab.eventually(lambda: process.readiness()[1] == "ok\n", what="the degraded mode to end")
+    print(f"figure: said so after {taken_s:.1f} s with staleAfter 10s, and went on by itself")
+    process.kill()
+    process.ended()
+    stage.clean()
+
+
 def test_a_slow_and_busy_api_server_delays_and_breaks_nothing(stage: Stage, alone: Process) -> None:
     alone.way.trouble.slow_s, alone.way.trouble.busy = 0.3, 30
     began = time.monotonic()
