@@ -80,7 +80,7 @@ def _no_text(place: str, one: Mapping[str, Any]) -> InvalidField | None:
     wanted = {"apiVersion": "a group and version such as v1 or apps/v1, as text"}
     for path, value in given.items():
         if value is not None and not isinstance(value, str):
-            return InvalidField(place, path, shown(value), wanted.get(path, "text, or nothing"))
+            return InvalidField(place, path, shown(value), wanted.get(path, "a name as text, or nothing"))
     return None
 
 

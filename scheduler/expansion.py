@@ -259,10 +259,6 @@ def _with_namespace(document: Document, namespace: str) -> Object:
     name = metadata.get("name") or metadata.get("generateName")
     if not isinstance(name, str) or not name:
         raise InvalidInput(InvalidField(document.place, "metadata.name", str(name or ""), "a name"))
-    given = metadata.get("namespace") or namespace
-    if not isinstance(given, str):
-        wanted = "the name of a namespace, as text"
-        raise InvalidInput(InvalidField(document.place, "metadata.namespace", shown(given), wanted))
-    metadata["name"], metadata["namespace"] = name, given
+    metadata["name"], metadata["namespace"] = name, metadata.get("namespace") or namespace
     metadata["uid"] = metadata.get("uid") or f"manifest/{metadata['namespace']}/{name}"
     return {**document.object, "metadata": metadata}
