@@ -59,9 +59,7 @@ class LiveCluster:
             "Other", ClassFeed(receiver), optional=True, paths=(CLASSES,), name="PriorityClass"
         )
         self.owners = tuple(
-            reflector(
-                "Other", WorkloadFeed(receiver, kind), optional=True, paths=kind.paths, name=kind.kind
-            )
+            reflector("Other", WorkloadFeed(receiver, kind), optional=True, paths=kind.paths, name=kind.kind)
             for kind in config.kinds
             if kind.facts is not None
         )
@@ -128,7 +126,7 @@ class LiveCluster:
         return [str(need) for need in self._lacking if not need.essential]
 
     def watch_age_s(self) -> dict[str, float]:
-        """How old the view of each kind may be: since the API server answered last, or its watch proved itself."""
+        """How old the view of each kind may be: since the server answered last, or its watch proved it."""
         answered_s = self._clock() - self._answered_s
         return {one.kind: max(one.silent_s(), answered_s) for one in self.reflectors if one.synced.is_set()}
 

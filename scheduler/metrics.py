@@ -181,7 +181,7 @@ class Metrics:
         )
         self.watch_age = self._gauge(
             "lockstep_watch_age_seconds",
-            "Age of the view of the cluster, by kind: since its watch last brought something or ended as asked.",
+            "Age of the view of the cluster, by kind: since its watch last brought something or ended.",
             ("kind",),
         )
         self.broken_promises = self._counter(
