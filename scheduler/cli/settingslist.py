@@ -30,7 +30,7 @@ SETTINGS = (
     Setting("service.port", "port", "port there, 0 to 65535"),
     Setting("service.httpTimeout", "http_timeout_s", "seconds; as in the scheduler's configuration"),
     Setting("service.lease", "lease_s", "seconds that a reservation outlives the last sign of its gang"),
-    Setting("service.staleAfter", "stale_s", "age of the view in seconds after which nothing new is planned, from 5"),
+    Setting("service.staleAfter", "stale_s", "age of the view after which nothing new is planned; 5 or more"),
     Setting("service.solverTime", "solver_s", "deterministic solver seconds, the most for one decision"),
     Setting("service.writesInFlight", "writes_in_flight", "requests to the API server at once, 1 to 512"),
     Setting("service.grpc", "grpc", "host:port of the gRPC API; none when empty"),
