@@ -160,7 +160,7 @@ class _Expansion:
             made = kind.expand(one, owner=owner, find=self.find) if kind.expand is not None else []
             for child in made:
                 if child["kind"] == "Pod":
-                    pods.append(with_settings(child, self.find))
+                    pods.append(child)
                     continue
                 below = kind_of(child["apiVersion"], child["kind"], self.kinds)
                 if below is not None and depth < _DEEPEST:
@@ -183,10 +183,7 @@ class _Expansion:
                 wanted = f"another name: {self.seen.get(key, document.place)} has the same object"
                 raise InvalidInput(InvalidField(owner, "metadata.name", key[2], wanted))
             keys[key] = document.place
-        items = [
-            from_dict("Pod" if one["kind"] == "Pod" else "PodGroup", _settled(one, self.find))
-            for one in objects
-        ]
+        items = [from_dict("Pod" if one["kind"] == "Pod" else "PodGroup", one) for one in objects]
         self.seen |= keys
         self.workloads += owners
         for item in items:
@@ -194,13 +191,9 @@ class _Expansion:
 
     def _sort(self, item: Item) -> None:
         if isinstance(item, Pod):
-            self.pods.append(item)
+            self.pods.append(with_settings(item, self.find))
         elif isinstance(item, PodGroup):
             self.groups.append(item)
-
-
-def _settled(one: Object, find: Lookup) -> Object:
-    return with_settings(one, find) if one["kind"] == "Pod" else one
 
 
 def _group_of(obj: Mapping[str, Any]) -> str:

@@ -75,7 +75,8 @@ def _item(document: Document, find: Lookup, kinds: Sequence[Kind]) -> Item | Wor
     group = version.rpartition("/")[0] if isinstance(version, str) else None
     match document.kind:
         case "Pod" if group in (None, ""):
-            return from_dict("Pod", with_settings(dict(document.object), find))
+            pod = from_dict("Pod", document.object)
+            return with_settings(pod, find) if isinstance(pod, Pod) else pod
         case "Node" if group in (None, ""):
             return from_dict("Node", document.object)
         case "PodGroup" if group in (None, "scheduling.k8s.io"):

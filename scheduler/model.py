@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple, NewType
 
+from scheduler.containers import Container as Container
+
 NodeName = NewType("NodeName", str)
 
 PREFIX = "lockstep.scheduling/"
@@ -125,18 +127,6 @@ class PodShape:
     def demand(self) -> tuple[tuple[str, int], ...]:
         """Everything that a node has only so much of: the requests, and every host port once."""
         return (*self.requests, *((HOST_PORT + port, 1) for port in self.host_ports))
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """What an engine reads its parallelism from. `unread`: variable ("" for all) and its ConfigMap."""
-
-    name: str
-    image: str
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
-    unread: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("topology",),
+    ("scheduler.containers",),
     ("scheduler.model",),
     (
         "scheduler.texts",
@@ -61,7 +62,12 @@ A new module is placed by the longest prefix that is named here.
 """
 
 ONLY = {
-    "scheduler.kube": ("scheduler.model", "scheduler.quantity", "scheduler.workloads.keys"),
+    "scheduler.kube": (
+        "scheduler.containers",
+        "scheduler.model",
+        "scheduler.quantity",
+        "scheduler.workloads.keys",
+    ),
     "deploy.local": ("topology.synthetic", "scheduler.manifests"),
     "deploy.examples": ("scheduler.rpc.lockstep",),
     "deploy": (),
@@ -114,7 +120,7 @@ HOMES = {
 OURS = ("topology", "scheduler", "deploy", "benchmarks")
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
-LONGER = {"scheduler.model": 311, "scheduler.ledger": 385, "scheduler.engine.engine": 400}
+LONGER = {"scheduler.model": 303, "scheduler.ledger": 385, "scheduler.engine.engine": 400}
 """Modules over the limit, with their ceilings: these may shrink, not grow, and no name may be added."""
 
 

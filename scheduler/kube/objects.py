@@ -6,17 +6,17 @@ names the object, the field, what stands there and what would be right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from scheduler.kube import faults, structs
+from scheduler.kube.containers import containers_of
 from scheduler.kube.shapes import amounts, shape_of
 from scheduler.model import (
     CONDITION,
-    Container,
     InvalidField,
     InvalidInput,
     Node,
@@ -179,7 +179,7 @@ def _pod(obj: structs.PodObject) -> Pod:
         labels=kept(meta.labels or {}) if _of_known_kind(meta) else meta.labels or {},
         annotations=kept(meta.annotations or {}),
         owner=_owner(meta),
-        containers=_containers(spec) if _readable(obj) else (),
+        containers=containers_of(spec) if _readable(obj) else (),
         pod_group=_group_name(spec),
         node=NodeName(spec.node_name) if spec.node_name else None,
         nominated=NodeName(status.nominated_node_name) if status.nominated_node_name else None,
@@ -233,31 +233,6 @@ def _owner(meta: structs.Meta) -> Owner | None:
         return None
     chosen = next((one for one in owners if one.controller), owners[0])
     return Owner(chosen.api_version, chosen.kind, chosen.name, chosen.uid)
-
-
-def _containers(spec: structs.PodSpec) -> tuple[Container, ...]:
-    return tuple(
-        Container(
-            name=one.name,
-            image=one.image or "",
-            command=tuple(one.command or ()),
-            args=tuple(one.args or ()),
-            env=tuple((var.name, var.value) for var in one.env or () if var.value is not None),
-            unread=tuple(_unread(one)),
-        )
-        for one in spec.containers or ()
-    )
-
-
-def _unread(container: structs.ContainerSpec) -> Iterator[tuple[str, str]]:
-    """What of the environment only ConfigMaps say: the variable, "" for a whole one, and the ConfigMap."""
-    for source in container.env_from or ():
-        if source.config_map_ref is not None:
-            yield "", source.config_map_ref.name
-    for var in container.env or ():
-        reference = var.value_from.config_map_key_ref if var.value_from is not None else None
-        if reference is not None and var.value is None:
-            yield var.name, reference.name
 
 
 def _pod_group(obj: structs.PodGroupObject) -> PodGroup:

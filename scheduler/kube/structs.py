@@ -44,12 +44,19 @@ class Meta(Wire):
     owner_references: list[OwnerReference] | None = None
 
 
-class Named(Wire):
+class KeyReference(Wire):
     name: str = ""
+    key: str = ""
+    optional: bool | None = None
+
+
+class MapReference(Wire):
+    name: str = ""
+    optional: bool | None = None
 
 
 class EnvSource(Wire):
-    config_map_key_ref: Named | None = None
+    config_map_key_ref: KeyReference | None = None
 
 
 class EnvVar(Wire):
@@ -59,7 +66,8 @@ class EnvVar(Wire):
 
 
 class EnvFrom(Wire):
-    config_map_ref: Named | None = None
+    config_map_ref: MapReference | None = None
+    prefix: str | None = None
 
 
 class ContainerPort(Wire):

@@ -1,4 +1,4 @@
-"""Parallel sizes that stand where Lockstep does not look: files, profiles, ConfigMaps not at hand.
+"""Parallel sizes that stand where Lockstep does not look: files, profiles, ConfigMaps that are not read.
 
 They are told, so that a gang without known sizes is never one whose sizes were passed over in silence.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scheduler.containers import Reference
 from scheduler.devices import gpus_of
 from scheduler.model import Container, Parallelism, Pod
 from scheduler.workloads.parallelism import engine_of, is_size_flag, is_size_variable, plain, words_of
@@ -49,11 +50,32 @@ def _files(container: Container) -> Iterator[str]:
 
 def _maps(container: Container) -> Iterator[str]:
     """ConfigMaps taken whole, and those of a variable that states a size."""
-    for variable, name in container.unread:
-        if not variable:
-            yield f"envFrom ConfigMap {name} is not read"
-        elif is_size_variable(variable):
-            yield f"env {variable} comes from ConfigMap {name}, which is not read"
+    for reference in container.unread:
+        why = f" ({reference.why})" if reference.why else ""
+        if not may_size(reference, container):
+            continue
+        if not reference.variable:
+            yield f"envFrom ConfigMap {reference.config_map} is not read{why}"
+        else:
+            yield f"env {reference.variable} comes from ConfigMap {reference.config_map}, which is not read{why}"
+
+
+def may_size(reference: Reference, container: Container) -> bool:
+    """Whether what a ConfigMap gives can be the size of anything: it is one, or the command line names it."""
+    variable = reference.variable
+    if not reference.config_map or not variable:
+        return bool(reference.config_map)
+    line = (*container.command, *container.args, *(value for _, value in container.env))
+    return is_size_variable(variable) or any("$" in word and variable in word for word in line)
+
+
+def maps_of(pod: Pod) -> Iterator[str]:
+    """The ConfigMaps, by name, that can tell a pod with GPUs its sizes."""
+    if any(container.references for container in pod.containers) and gpus_of(pod.shape):
+        for container in pod.containers:
+            for reference in container.references:
+                if may_size(reference, container):
+                    yield reference.config_map
 
 
 def _glued(word: str, container: Container, where: str) -> Iterator[str]:

@@ -119,7 +119,7 @@ def _of_pod(pod: Pod, *, known: Collection[str]) -> Parallelism:
     for container in pod.containers:
         unclear: set[str] = set()
         for short, text, where, before in _statements(container):
-            source = f"container {container.name}: {where}"
+            source = f"container {container.name}: {where}{_origin(where, text, container)}"
             value = value_of(text, container, pod)
             if value is None:
                 unclear.add(short)
@@ -143,6 +143,17 @@ def _of_pod(pod: Pod, *, known: Collection[str]) -> Parallelism:
     sources = {short: where for short, where in unknown.items() if short not in known}
     sources |= {short: where for short, (_, where) in found.items()}
     return Parallelism(**sizes, sources=tuple(sources.items()))
+
+
+def _origin(where: str, text: str, container: Container) -> str:
+    """Which ConfigMap says it, where one does: of the variable itself, or of those that the text names."""
+    if not container.given:
+        return ""
+    names = {where.removeprefix("env "), *(name for match in _VARIABLE.findall(text) for name in match)}
+    said = [(one.variable, str(one)) for one in container.given if one.variable in names]
+    return "".join(
+        f" ({name} from {told})" if f"env {name}" != where else f" ({told})" for name, told in said
+    )
 
 
 def _experts(found: dict[str, tuple[int, str]], container: Container) -> None:

@@ -80,8 +80,9 @@ def test_a_config_map_that_is_not_at_hand_is_told(container: dict[str, Any], wan
 @pytest.mark.parametrize("container", [{"envFrom": [{"configMapRef": {"name": "sizes"}}]}, {"env": KEYED}])
 def test_a_config_map_at_hand_is_read_and_nothing_is_told(container: dict[str, Any]) -> None:
     data = {"data": {"NIM_TENSOR_PARALLEL_SIZE": "8", "tp": "8"}}
-    one = from_dict("Pod", with_settings(live(**container), lambda *_: data))
+    one = from_dict("Pod", live(**container))
     assert isinstance(one, Pod)
+    one = with_settings(one, lambda *_: data)
     assert of_pod(one).tensor == 8 and told(one) == []
 
 
