@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from scheduler.model import Container, Owner, Pod, PodKey, PodShape
+from scheduler.containers import Container
+from scheduler.model import Owner, Pod, PodKey, PodShape
 from scheduler.workloads.gangs import membership_of
 from scheduler.workloads.keys import JOB, JOBSET, KUBEFLOW, LWS, RAY
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple, NewType
 
-from scheduler.containers import Container as Container
+from scheduler.containers import Container
 
 NodeName = NewType("NodeName", str)
 

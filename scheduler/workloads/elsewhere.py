@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scheduler.containers import Reference
+from scheduler.containers import Container, Reference
 from scheduler.devices import gpus_of
-from scheduler.model import Container, Parallelism, Pod
+from scheduler.model import Parallelism, Pod
 from scheduler.workloads.parallelism import engine_of, is_size_flag, is_size_variable, plain, words_of
 
 _FILES = {
@@ -54,10 +54,11 @@ def _maps(container: Container) -> Iterator[str]:
         why = f" ({reference.why})" if reference.why else ""
         if not may_size(reference, container):
             continue
+        name = reference.config_map
         if not reference.variable:
-            yield f"envFrom ConfigMap {reference.config_map} is not read{why}"
+            yield f"envFrom ConfigMap {name} is not read{why}"
         else:
-            yield f"env {reference.variable} comes from ConfigMap {reference.config_map}, which is not read{why}"
+            yield f"env {reference.variable} comes from ConfigMap {name}, which is not read{why}"
 
 
 def may_size(reference: Reference, container: Container) -> bool:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from scheduler.containers import Container
 from scheduler.devices import gpus_of
-from scheduler.model import Container, Parallelism, Pod
+from scheduler.model import Parallelism, Pod
 from scheduler.workloads.parallelism import engine_of, plain, value_of, words_of
 
 _NODES = ("--nnodes", "--num-nodes", "trainer.num_nodes")

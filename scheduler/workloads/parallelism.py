@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod, PodKey, PodShape
+from scheduler.containers import Container
+from scheduler.model import InvalidField, InvalidInput, Parallelism, Pod, PodKey, PodShape
 from scheduler.workloads.family import LARGEST
 from scheduler.workloads.keys import LWS
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler.containers import Container
 from scheduler.model import (
     PREFIX,
-    Container,
     Gang,
     GangKey,
     InvalidField,

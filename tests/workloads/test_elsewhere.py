@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.containers import Container
 from scheduler.kube.objects import from_dict
-from scheduler.model import Container, InvalidInput, Parallelism, Pod
+from scheduler.model import InvalidInput, Parallelism, Pod
 from scheduler.settings import with_settings
 from scheduler.workloads.elsewhere import unknown_of
 from scheduler.workloads.launchers import doubts_of

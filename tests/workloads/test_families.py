@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.model import PREFIX, Container, GangKey, InvalidInput, Parallelism, Pod, PodGroup
+from scheduler.containers import Container
+from scheduler.model import PREFIX, GangKey, InvalidInput, Parallelism, Pod, PodGroup
 from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.workloads.leaderworkerset import LWS, subgroup_index
 from tests.builders import members, pod

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.model import Container, InvalidField, InvalidInput, Parallelism, Pod
+from scheduler.containers import Container
+from scheduler.model import InvalidField, InvalidInput, Parallelism, Pod
 from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.workloads.keys import LWS
 from scheduler.workloads.launchers import doubts_of, nodes_of, world_of
