@@ -60,7 +60,7 @@ async def serve(config: Config, access: Access) -> None:
         cluster = LiveCluster(client, service, config=config)
         service.connect(cluster)
         service.lacking, service.watch_age_s = cluster.lacking, cluster.watch_age_s
-        service.settled = _keep_for_good
+        service.settled, service.engine.heard.filled = _keep_for_good, cluster.maps.filled
         told = ", ".join(addresses)
         log.info("listening on %s, gRPC on %s, reading %s", told, rpc_address or "nothing", access.url)
         sys.setswitchinterval(_SWITCH_S)

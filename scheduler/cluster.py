@@ -20,6 +20,7 @@ from scheduler.kube.lease import Alone, Elector
 from scheduler.kube.outcomes import NOT_LEADING, Holds, Outcome, repeat
 from scheduler.kube.reflector import CLASSES, Reflector
 from scheduler.kube.reviews import own_rights
+from scheduler.mapfeed import MapFeed
 from scheduler.model import PLACED, NodeName, Pod, PodKey
 from scheduler.rights import Need, missing, needed
 
@@ -49,11 +50,12 @@ class LiveCluster:
         self._instance = identity_of(config)
         self._needs, self._lacking = needed(config), tuple[Need, ...]()
         self.leadership = leadership_of(client, config, clock=clock)
+        self.maps = MapFeed(client, receiver, allowed=config.config_maps, clock=clock)
         reflector = partial(Reflector, client, quiet_s=config.service.stale_s, clock=clock)
         self.reflectors = (
             reflector("Node", NodeFeed(receiver)),
             reflector("PodGroup", GroupFeed(receiver), optional=True),
-            reflector("Pod", PodFeed(receiver)),
+            reflector("Pod", PodFeed(self.maps)),
         )
         self.classes = reflector(
             "Other", ClassFeed(receiver), optional=True, paths=(CLASSES,), name="PriorityClass"
@@ -70,6 +72,7 @@ class LiveCluster:
             for one in (*self.reflectors[:2], self.classes, *self.owners):
                 group.create_task(one.run())
             group.create_task(self._read_pods())
+            group.create_task(self.maps.run())
             group.create_task(self.leadership.run())
             group.create_task(self._feel_pulse())
             group.create_task(self._check_rights())
@@ -164,6 +167,7 @@ class LiveCluster:
         if pods.listed_s <= self.leadership.since_s:
             pods.again()
             await pods.synced.wait()
+        await self.maps.settled()
 
     async def claim(self, pods: Sequence[Pod], term: str) -> str:
         """Put our term on every one of these pods; empty when that is done, else what hinders it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from scheduler.kindsconfig import read_kinds
+from scheduler.kindsconfig import read_workloads
 from scheduler.model import InvalidField, InvalidInput
 from scheduler.placement.policy import BUILT_IN, DEFAULT, PRESETS, Policy, is_pattern, strays
 from scheduler.sourcelist import read_sources
@@ -91,7 +91,8 @@ class Config:
     """A valid configuration; `levels` is None when the fabric is to be detected from labels.
 
     `family` then names the labels that give the switches. `sources`: where the
-    fabric is read from, the first first; empty for the labels alone.
+    fabric is read from, the first first; empty for the labels alone. `config_maps`: whether the service
+    reads the ConfigMaps that pods with GPUs take their environment from.
     """
 
     levels: FabricSpec | None = None
@@ -101,6 +102,7 @@ class Config:
     policies: Mapping[str, Policy] = field(default_factory=lambda: BUILT_IN)
     source: str = "defaults"
     kinds: tuple[Kind, ...] = KINDS
+    config_maps: bool = True
 
 
 def load_config(path: str | None) -> Config:
@@ -145,8 +147,8 @@ class _Reader(YamlReader):
         service = self.service(entries.get("service"))
         self.level_names = tuple(one.name for one in levels.ordered()) if levels is not None else None
         policies = self.policies(entries.get("policies"))
-        kinds = read_kinds(self, entries.get("workloads"))
-        return Config(levels, family, sources, service, policies, self.name, kinds)
+        kinds, config_maps = read_workloads(self, entries.get("workloads"))
+        return Config(levels, family, sources, service, policies, self.name, kinds, config_maps)
 
     def policies(self, node: yaml.Node | None) -> Mapping[str, Policy]:
         """The built-in policies and those of the file, which may replace them."""

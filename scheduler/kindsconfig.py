@@ -1,4 +1,4 @@
-"""The section `workloads` of the configuration: which families are read, and kinds of one's own."""
+"""The section `workloads` of the configuration: which families are read, kinds of one's own, ConfigMaps."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ _KEYS = (
 )
 
 
-def read_kinds(reader: YamlReader, node: yaml.Node | None) -> tuple[Kind, ...]:
-    """The kinds that are read: those of the chosen families (all by default), and those described here."""
-    entries = reader.mapping(node, "workloads", ("families", "kinds")) if node else {}
+def read_workloads(reader: YamlReader, node: yaml.Node | None) -> tuple[tuple[Kind, ...], bool]:
+    """The kinds that are read: those of the chosen families (all by default), and those described here.
+
+    And whether the ConfigMaps that pods name are read.
+    """
+    entries = reader.mapping(node, "workloads", ("families", "kinds", "configMaps")) if node else {}
     chosen = set(FAMILIES)
     if "families" in entries:
         given = reader.texts(entries["families"], "workloads.families")
@@ -40,7 +43,8 @@ def read_kinds(reader: YamlReader, node: yaml.Node | None) -> tuple[Kind, ...]:
                 reader.fault(entries["families"], "workloads.families", name, wanted)
         chosen = set(given)
     built_in = tuple(kind for kind in KINDS if kind.family in chosen)
-    return (*_described(reader, entries.get("kinds")), *built_in)
+    stated = reader.truth(entries["configMaps"], "workloads.configMaps") if "configMaps" in entries else True
+    return (*_described(reader, entries.get("kinds")), *built_in), stated is not False
 
 
 def _described(reader: YamlReader, node: yaml.Node | None) -> tuple[Kind, ...]:

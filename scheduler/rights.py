@@ -54,6 +54,9 @@ def needed(config: Config) -> tuple[Need, ...]:
         Need(Act(verb, "priorityclasses", "scheduling.k8s.io"), why, False)
         for verb in ("get", "list", "watch")
     ]
+    if config.config_maps:
+        why = "parallel sizes that stand in ConfigMaps are not known"
+        found.append(Need(Act("get", "configmaps"), why, False))
     for path in resources_of(config.sources):
         group, _, resource = path.split("/")
         found.append(Need(Act("list", resource, group), "this source of the fabric cannot be read", False))

@@ -44,7 +44,7 @@ LAYERS = (
     ("scheduler.sourcelist", "scheduler.objectfeed"),
     ("scheduler.kindsconfig",),
     ("scheduler.metrics", "scheduler.config", "scheduler.show", "scheduler.feeds", "scheduler.doorkeeper"),
-    ("scheduler.ports", "scheduler.rights", "scheduler.doctor"),
+    ("scheduler.ports", "scheduler.rights", "scheduler.doctor", "scheduler.mapfeed"),
     ("scheduler.decide", "scheduler.moving", "scheduler.priorities", "scheduler.worlds"),
     ("scheduler.whatif", "scheduler.journal", "scheduler.recorder"),
     ("scheduler.decisions", "scheduler.progress"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import feeds, files, recorder
+from scheduler import feeds, files, mapfeed, recorder
 from scheduler.extender import server
 from scheduler.model import Code
 from scheduler.placement import changes, defragment
@@ -28,6 +28,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     code = (
         family.LARGEST,
         feeds.MOST_WORKLOADS,
+        mapfeed.MOST,
         files.MOST_DEPTH,
         files.MOST_COPIES,
         hostlist.LIMIT,

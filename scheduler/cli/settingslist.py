@@ -25,7 +25,7 @@ SETTINGS = (
     Setting("topology.family", "", "whose labels give the switches, where several are present"),
     Setting("topology.sources", "", "files, objects of other schedulers and labels; the first counts"),
     Setting("policies", "", "objectives by name: preset, terms that come first, terms to drop"),
-    Setting("workloads", "", "families that are read, and kinds of your own (docs/workload-kinds.md)"),
+    Setting("workloads", "", "families and own kinds to read (docs/workload-kinds.md); configMaps: true"),
     Setting("service.address", "address", "where kube-scheduler is listened for"),
     Setting("service.port", "port", "port there, 0 to 65535"),
     Setting("service.httpTimeout", "http_timeout_s", "seconds; as in the scheduler's configuration"),

@@ -53,9 +53,7 @@ def _asked(engine: Engine, args: wire.FilterArgs) -> tuple[str, Pod | None]:
     uid = wire.uid_of(args.pod)
     if engine.pod(uid) is not None or engine.world.ledger.node_of(uid) is not None:
         return uid, None
-    unseen = pod_from_bytes(args.pod)
-    engine.heard.hear(unseen)
-    return uid, unseen
+    return uid, engine.heard.hear(pod_from_bytes(args.pod))
 
 
 def prioritize_nodes(engine: Engine, body: bytes) -> bytes:

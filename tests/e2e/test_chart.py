@@ -40,6 +40,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "podDisruptionBudget": {"enabled": False},
         "serviceAccount": {"create": False, "name": "mine"},
         "rbac": {"reads": []},
+        "readConfigMaps": False,
         "image": {"repository": "registry.example/lockstep", "digest": "sha256:" + "0" * 64},
     },
     "some namespaces, other GPUs, a fabric": {
@@ -80,6 +81,7 @@ def test_helm_has_nothing_to_say_against_it(values: dict[str, Any]) -> None:
         ({"rbac": {"reads": [{"group": "", "resources": ["secrets"]}]}}, "'/rbac/reads/0/resources/0'"),
         ({"image": {"repository": "x", "digest": "latest"}}, "'/image/digest'"),
         ({"config": {"servise": {}}}, "servise"),
+        ({"readConfigMaps": "no"}, "'/readConfigMaps'"),
     ],
 )
 def test_values_that_mean_nothing_are_refused(values: dict[str, Any], fault: str) -> None:
@@ -168,6 +170,9 @@ def test_the_rights_of_its_role_are_those_of_its_configuration(values: dict[str,
     rules = [rule for d in found if d["kind"] in ("ClusterRole", "Role") for rule in d.get("rules", ())]
     events = any("events" in rule["resources"] for rule in rules)
     assert events == (config.service.tell != "none") == (values.get("tell", "events") != "none")
+    maps = [rule["verbs"] for rule in rules if "configmaps" in rule["resources"]]
+    assert maps == ([["get"]] if config.config_maps else [])
+    assert config.config_maps == values.get("readConfigMaps", True)
 
 
 def test_nothing_of_lockstep_sits_on_a_gpu_node() -> None:

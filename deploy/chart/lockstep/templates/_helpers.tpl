@@ -55,6 +55,9 @@ app.kubernetes.io/part-of: lockstep
   "namespace" .Release.Namespace "follow" $sidecar) -}}
 {{- end -}}
 {{- $implied := dict "apiVersion" "lockstep.scheduling/v1alpha1" "kind" "LockstepConfiguration" "service" $service -}}
+{{- if not .Values.readConfigMaps -}}
+{{- $_ := set $implied "workloads" (dict "configMaps" false) -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $implied (deepCopy .Values.config)) -}}
 {{- end }}
 
