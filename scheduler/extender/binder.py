@@ -36,15 +36,23 @@ class WriteBinding(Protocol):
     ) -> Awaitable[Outcome]: ...
 
 
+_REMEMBERED = 6
+"""For how many times `hold_s` it counts that a member was sent to its node by its scheduler."""
+
+
 @dataclass(slots=True)
 class _Barrier:
-    """Members of one plan whose schedulers wait for an answer."""
+    """Members of one plan whose schedulers wait for an answer.
+
+    `asked_s`: when those asked that could not be kept until the last was there. They count as long as
+    somebody waits here: a gang of thousands takes longer to arrive than a caller may be kept.
+    """
 
     gang: GangKey
     plan: str
     waiting: dict[str, asyncio.Future[str]] = field(default_factory=dict)
+    asked_s: dict[str, float] = field(default_factory=dict)
     opened: bool = False
-    answered: int = 0
 
 
 class Binder:
@@ -52,7 +60,8 @@ class Binder:
 
     `hold_s`: how long a caller is kept before the barrier opens; it must be well below
     the scheduler's own time-out, after which it would give the node away. A caller who
-    asks again is given the same outcome.
+    asks again is given the same outcome. One who could not be kept, because its gang arrives more slowly
+    than that, is bound with the others: its room is held, and is looked at once more before.
     """
 
     def __init__(
@@ -130,6 +139,10 @@ class Binder:
         if barrier.opened:  # Bindings are being written: the outcome is what counts
             return await future
         barrier.waiting.pop(slot.uid, None)
+        if barrier.waiting:
+            barrier.asked_s[slot.uid] = self._clock()
+        else:  # nobody comes any more: the next round begins anew
+            barrier.asked_s.clear()
         return "the rest of the gang did not come in time"
 
     def _barrier_of(self, gang: GangKey) -> _Barrier:
@@ -148,9 +161,12 @@ class Binder:
         if barrier.opened:
             self._write_newcomers(barrier)
             return
-        if len(barrier.waiting) < len(record.pods) - record.bound:
+        if len(barrier.waiting) + len(barrier.asked_s) < len(record.pods) - record.bound:
             return
-        if any(pod.node is None and uid not in barrier.waiting for uid, pod in record.pods.items()):
+        oldest_s = self._clock() - _REMEMBERED * self._hold_s
+        asked = {uid for uid, asked_s in barrier.asked_s.items() if asked_s >= oldest_s}
+        coming = [uid for uid, pod in record.pods.items() if pod.node is None and uid not in barrier.waiting]
+        if not asked.issuperset(coming):
             return
         wrong = self._engine.begin_commit(barrier.gang, self._clock())
         if wrong:
@@ -159,6 +175,7 @@ class Binder:
             _answer_all(barrier, f"the plan no longer holds: {wrong[0].message}")
             return
         barrier.opened = True
+        barrier.waiting |= {uid: asyncio.get_running_loop().create_future() for uid in coming}
         self._write_newcomers(barrier)
 
     def _write_newcomers(self, barrier: _Barrier) -> None:

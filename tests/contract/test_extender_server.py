@@ -246,6 +246,42 @@ def test_a_barrier_that_does_not_fill_lets_its_callers_go_unbound() -> None:
     run(test, hold_s=1)
 
 
+def test_a_gang_that_takes_longer_to_arrive_than_a_caller_is_kept_is_bound_whole() -> None:
+    """Six members, one every 0.4 s, each kept for one second: never more than three wait at once."""
+
+    async def test(running: Running) -> None:
+        pods = members("g", 6)
+        await running.planned(*pods)
+        node = dict(running.cluster.written)
+        calls = []
+        for one in pods:
+            assert running.cluster.bound == {}
+            calls.append(asyncio.create_task(running.post("bind", bind_body(one, node[one.key.name]))))
+            await asyncio.sleep(0.4)
+        told = [reply["Error"] for reply in await asyncio.gather(*calls)]
+        assert told[:3] == ["the rest of the gang did not come in time"] * 3 and told[3:] == [""] * 3
+        assert running.cluster.bound == node
+        again = await running.post("bind", bind_body(pods[0], node["g-0"]))
+        assert again["Error"] == ""
+
+    run(test)
+
+
+def test_who_asked_in_an_earlier_round_counts_for_nothing_in_the_next() -> None:
+    """All but one ask and leave; when the last comes alone, nothing is bound."""
+
+    async def test(running: Running) -> None:
+        pods = members("g", 3)
+        await running.planned(*pods)
+        node = running.cluster.written
+        await asyncio.gather(*(running.post("bind", bind_body(one, node[one.key.name])) for one in pods[:2]))
+        reply = await running.post("bind", bind_body(pods[2], node["g-2"]))
+        assert reply["Error"] == "the rest of the gang did not come in time"
+        assert running.cluster.bound == {}
+
+    run(test)
+
+
 def test_after_the_first_binding_it_only_goes_forward() -> None:
     async def test(running: Running) -> None:
         pods = members("g", 3)
