@@ -54,6 +54,13 @@ def kills_for_real(options: argparse.Namespace) -> tuple[bool, str]:
     return random_kills(options.real_kills)
 
 
+def large(_: argparse.Namespace) -> tuple[bool, str]:
+    """Gangs that arrive more slowly than a Binding call may be kept."""
+    from tests.drills.large import large_gangs
+
+    return large_gangs()
+
+
 def crash(name: str) -> tuple[str, ...]:
     """One of the end-to-end tests of crashes."""
     return (f"tests/e2e/test_crashes.py::{name}",)
@@ -115,6 +122,7 @@ DRILLS = (
     ),
     Drill("16", "each right taken away", ("tests/e2e/test_shipped.py",)),
     Drill("H", "whatever the OpenAPI document allows, and forbids", ("tests/drills/test_api.py",)),
+    Drill("19", "gangs of 1,000 and 5,000 pods, real control plane", run=large),
     Drill("22", "hostile snapshots and manifests", ("tests/rpc/test_hostile.py",)),
     Drill(
         "S",
