@@ -73,3 +73,19 @@ def _scale(suffix: str) -> Fraction:
     exponent = int(suffix[1:] or 0)
     bound = 2 * _LONGEST  # beyond it every non-zero number saturates or rounds up to 1 anyway
     return Fraction(10) ** max(-bound, min(exponent, bound))
+
+
+def shown(resource: str, amount: int) -> str:
+    """An amount as people write it: cores of cpu, bytes in binary units rounded down to a tenth."""
+    if resource == "cpu":
+        return f"{amount // 1000}" if amount % 1000 == 0 else f"{amount}m"
+    if resource in _BYTES or resource.startswith("hugepages-"):
+        for power, letter in reversed(list(enumerate("KMGTPE", start=1))):
+            unit = 1024**power
+            if amount >= 10 * unit or (amount >= unit and amount % unit == 0):
+                tenths = amount * 10 // unit
+                return f"{tenths // 10}{letter}i" if tenths % 10 == 0 else f"{tenths / 10:.1f}{letter}i"
+    return str(amount)
+
+
+_BYTES = ("memory", "ephemeral-storage")

@@ -28,6 +28,7 @@ from scheduler.placement.changes import (
 )
 from scheduler.placement.fixes import fixes_of, listed
 from scheduler.placement.problem import Blocking, Fix, Limits, PlacementProblem, Rejection, ScopeRule
+from scheduler.placement.shortage import short_of
 from scheduler.placement.tally import Tally, tally
 from scheduler.placement.tree import tree_form
 from scheduler.texts import counted
@@ -167,8 +168,9 @@ _SUBJECT = {
 
 def _irreducible(problem: PlacementProblem, facts: Sequence[_Fact], asker: Asker) -> tuple[Blocking, ...]:
     """Facts that block together and of which none can be spared."""
-    if not asker.fits(_lifted(problem, facts)):
-        return _hardware(problem)
+    lifted = _lifted(problem, facts)
+    if not asker.fits(lifted):
+        return short_of(lifted, asker)
     passing = [fact for fact in facts if fact.passes]
     counted = _counted(problem, facts, passing, asker)
     if counted is not None:
@@ -240,17 +242,6 @@ def _needed(
     from_second = _needed([*background, *first], second, blocked, asker, known=bool(first))
     from_first = _needed([*background, *from_second], first, blocked, asker, known=bool(from_second))
     return [*from_first, *from_second]
-
-
-def _hardware(problem: PlacementProblem) -> tuple[Blocking, ...]:
-    """The gang is larger than what there is, whoever runs and whatever it requires."""
-    name = problem.cluster.resources[problem.primary]
-    total = int(problem.cluster.total[problem.primary].sum())
-    asked = sum(int(problem.shapes[shape].requests[problem.primary]) for shape in problem.shape_of.tolist())
-    fact = f"{asked} {name} asked; all nodes together have {total}"
-    if asked <= total:
-        fact += ", but no arrangement of the pods on the nodes that may run them holds all"
-    return (Blocking("resource", name, fact),)
 
 
 def _evictions(problem: PlacementProblem, occupants: Sequence[Occupant], limits: Limits) -> tuple[Fix, ...]:

@@ -22,6 +22,7 @@ from scheduler.placement.changes import (
 )
 from scheduler.placement.growth import nodes_to_add
 from scheduler.placement.problem import NODE, Fix, Limits, PlacementProblem, ScopeRule, only, slots
+from scheduler.placement.shortage import smaller_requests
 from scheduler.placement.tally import Tally, tally
 from scheduler.texts import counted
 
@@ -39,6 +40,7 @@ def fixes_of(problem: PlacementProblem, around: Surroundings, limits: Limits) ->
         *_relax(problem, Asker(limits)),
         nodes_to_add(problem, Asker(limits)),
         _resize(problem, Asker(limits)),
+        smaller_requests(problem, Asker(limits)),
     ]
     return tuple(fix for fix in found if fix is not None)
 

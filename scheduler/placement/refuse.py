@@ -6,9 +6,11 @@ import numpy as np
 
 from scheduler.model import Code
 from scheduler.placement.dp import fits
-from scheduler.placement.problem import Blocking, PlacementProblem, Rejection, allowed, asked
+from scheduler.placement.problem import Blocking, PlacementProblem, Rejection
 from scheduler.placement.runs import summed
+from scheduler.placement.shortage import scarcest, too_large
 from scheduler.placement.tree import TreeForm, owners, tree_form
+from scheduler.quantity import shown
 from scheduler.texts import counted
 
 SCOPE_WORDS = {
@@ -29,6 +31,9 @@ def refuse(problem: PlacementProblem, form: TreeForm) -> Rejection | None:
     empty = tree_form(problem, ever=True)
     if empty is None:
         return None
+    large = None if empty.room.any() else too_large(problem)
+    if large is not None:
+        return large
     possible = fits(empty, problem.pods)
     judged = form if possible else empty
     for scope, (size, bound) in reversed(problem_blocks(judged)):
@@ -120,15 +125,17 @@ def _wider(form: TreeForm, size: int, bound: int) -> str:
 
 def lacking(problem: PlacementProblem, *, possible: bool) -> tuple[Code, str]:
     """What the cluster as a whole lacks: size, capacity that is free, or only free capacity in one
-    place; and the words for the last."""
+    place; and words for the resource that is scarcest."""
     if not possible:
         return Code.CLUSTER_TOO_SMALL, ""
-    wanted = int(asked(problem)[problem.primary])
-    free = int(np.maximum(problem.cluster.free[problem.primary][allowed(problem)], 0).sum())
-    if wanted == 0 or free < wanted:
+    row, wanted, free = scarcest(problem)
+    if row < 0:
         return Code.NOT_ENOUGH_CAPACITY, ""
-    unit = problem.cluster.resources[problem.primary]
-    return Code.FRAGMENTED, f" ({wanted} {unit} asked and {free} free in all, but scattered)"
+    unit = problem.cluster.resources[row]
+    words = f"{shown(unit, wanted)} {unit} asked and {shown(unit, free)} free in all"
+    if free < wanted:
+        return Code.NOT_ENOUGH_CAPACITY, f" ({words})"
+    return Code.FRAGMENTED, f" ({words}, but scattered)"
 
 
 def _too_few(problem: PlacementProblem, form: TreeForm, *, possible: bool) -> Rejection:

@@ -25,6 +25,7 @@ from scheduler.placement.problem import (
 )
 from scheduler.placement.refuse import SCOPE_WORDS, lacking, lost_nodes, no_node
 from scheduler.placement.search import Search
+from scheduler.placement.shortage import too_large
 from scheduler.placement.units import reduce
 from scheduler.texts import counted
 
@@ -34,6 +35,9 @@ def refuse_general(problem: PlacementProblem, limits: Limits) -> Rejection:
     with those of its members that run placed anew."""
     if not all(shape.ever.any() for shape in problem.shapes):
         return no_node(problem)
+    large = too_large(problem)
+    if large is not None:
+        return large
     possible = _possible(unfixed(problem), limits)
     if possible is False:
         problem = unfixed(problem)
