@@ -38,16 +38,24 @@ class World(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """One word of a command line with its value as a number; None where that cannot be known."""
+    """One word of a command line with its value as a number, of a range the most; None where that cannot be
+    known. `least`: of a range (torchrun's 1:4) the least, else the number."""
 
     word: str
     number: int | None
+    least: int | None
 
 
 def nodes_of(pod: Pod) -> int:
     """The pods that an engine is told to run over, 1 when it is told nothing or nothing that can be read."""
+    return span_of(pod)[1]
+
+
+def span_of(pod: Pod) -> tuple[int, int]:
+    """The fewest and the most pods that an engine is told to run over: two numbers where it is elastic."""
     found = (_setting(container, pod, _NODES) for container in pod.containers)
-    return max((one.number or 1 for one in found if one is not None), default=1)
+    spans = [(one.least or 1, one.number) for one in found if one is not None and one.number]
+    return max(spans, key=lambda span: span[1], default=(1, 1))
 
 
 def world_of(pod: Pod) -> World | None:
@@ -64,7 +72,7 @@ def _world(container: Container, pod: Pod) -> World | None:
     if each is None or not each.number:
         return None
     count = nodes.number if nodes is not None else 1
-    if not count:
+    if not count or (nodes is not None and nodes.least != count):
         return None
     before = f"{nodes.word} {count} x " if nodes is not None else ""
     return World(count * each.number, f"{name}: {before}{each.word} {each.number}")
@@ -78,7 +86,8 @@ def _of_mpi(container: Container, pod: Pod) -> Setting | None:
     for at in range(start + 1, len(words) - 1):
         if words[at] in _MPI_RANKS:
             number = value_of(words[at + 1], container, pod)
-            return Setting(f"mpirun {words[at]}", number if isinstance(number, int) else None)
+            count = number if isinstance(number, int) else None
+            return Setting(f"mpirun {words[at]}", count, count)
     return None
 
 
@@ -95,12 +104,13 @@ def _written(container: Container) -> Mapping[str, tuple[str, str]]:
 
 
 def _setting(container: Container, pod: Pod, words: tuple[str, ...]) -> Setting | None:
-    """The number of the first of some words that is there; of a range (torchrun's 1:4) the most."""
+    """The number of the first of some words that is there."""
     for word in words:
         if word in _written(container):
             written, text = _written(container)[word]
-            number = value_of(text.rpartition(":")[2], container, pod)
-            return Setting(written, number if isinstance(number, int) else None)
+            ends = [value_of(part, container, pod) for part in text.split(":")]
+            least, most = (end if isinstance(end, int) else None for end in (ends[0], ends[-1]))
+            return Setting(written, most, least)
     return None
 
 

@@ -127,8 +127,9 @@ def expand_nim(document: Document, *, owner: str, find: Find) -> list[dict[str, 
         inner: dict[str, Any] = {"replicas": replicas, "template": template}
         return [child(document, api_version="apps/v1", kind="Deployment", name=name, spec=inner)]
     sizes = within(spec, "multiNode.parallelism", owner=owner)
+    pods = number(multi, "size", owner=owner, field="spec.multiNode.size", least=1, default=1)  # operator 2.0
     field = "spec.multiNode.parallelism.pipeline"
-    stages = number(sizes, "pipeline", owner=owner, field=field, least=1, default=1)
+    stages = number(sizes, "pipeline", owner=owner, field=field, least=1, default=pods)
     group = {"size": stages, "leaderTemplate": template, "workerTemplate": template}
     return [
         child(
@@ -152,10 +153,11 @@ def _nim_pod(spec: Document, multi: Document, owner: str) -> dict[str, Any]:
             value = number(sizes, key, owner=owner, field=field, least=1)
             given.append({"name": variable, "value": str(value)})
     resources = dict(optional(spec, "resources", owner=owner, field="spec.resources"))
-    if sizes.get("tensor") is not None and not any(
+    each = sizes.get("tensor", multi.get("gpusPerPod"))
+    if each is not None and not any(
         "gpu" in str(key) for key in optional(resources, "limits", owner=owner, field="spec.resources.limits")
     ):
-        resources["limits"] = {**resources.get("limits", {}), "nvidia.com/gpu": str(sizes["tensor"])}
+        resources["limits"] = {**resources.get("limits", {}), "nvidia.com/gpu": str(each)}
     container = {
         "name": "nim",
         "image": f"{image.get('repository', '')}:{image.get('tag', '')}",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from scheduler.devices import gpus_of
 from scheduler.model import Membership, Pod
 from scheduler.workloads.elsewhere import unknown_of
-from scheduler.workloads.launchers import doubts_of, nodes_of, world_of
+from scheduler.workloads.launchers import doubts_of, span_of, world_of
 from scheduler.workloads.parallelism import FIELDS
 
 Members = Sequence[tuple[Pod, Membership]]
@@ -34,12 +34,13 @@ def _nodes(members: Members) -> Iterator[str]:
     sizes = {len(members), sum(with_gpus.values())} | {m.size for _, m in members if m.size is not None}
     told: set[int] = set()
     for pod, membership in members:
-        count = nodes_of(pod)
-        group = membership.group
-        if count == 1 or count in told or count in sizes | {groups[group], with_gpus[group]}:
+        least, count = span_of(pod)
+        known = sizes | {groups[membership.group], with_gpus[membership.group]}
+        if count == 1 or count in told or any(least <= size <= count for size in known):
             continue
         told.add(count)
-        yield f"{pod.name} tells its engine of {count} nodes; its gang has {len(members)} pods"
+        nodes = f"{count}" if least == count else f"{least} to {count}"
+        yield f"{pod.name} tells its engine of {nodes} nodes; its gang has {len(members)} pods"
 
 
 def _ranks(members: Members) -> Iterator[str]:

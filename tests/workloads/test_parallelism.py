@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.containers import Container
-from scheduler.model import InvalidField, InvalidInput, Parallelism, Pod
+from scheduler.model import GangKey, InvalidField, InvalidInput, Membership, Parallelism, Pod
 from scheduler.workloads.gangs import assemble, membership_of
 from scheduler.workloads.keys import LWS
 from scheduler.workloads.launchers import doubts_of, nodes_of, world_of
 from scheduler.workloads.parallelism import of_pod
+from scheduler.workloads.worlds import doubts
 from tests.builders import members, pod
 
 VLLM, SGLANG, TRTLLM = (
@@ -228,6 +229,18 @@ def test_the_nodes_that_an_engine_is_told_of(words: tuple[str, ...], wanted: int
     assert nodes_of(holding(container(*words))) == wanted
 
 
+def test_an_elastic_launcher_is_content_with_any_number_between() -> None:
+    elastic = container("torchrun", "--nnodes=2:6", "x.py")
+    pods = [replace(pod(f"e-{at}"), containers=(elastic,)) for at in range(8)]
+
+    def told(count: int) -> list[str]:
+        key = GangKey("default", "e")
+        return list(doubts([(one, Membership(key, "Job", size=count)) for one in pods[:count]]))
+
+    assert [told(count) for count in (2, 4, 6)] == [[], [], []]
+    assert told(8) == ["pod default/e-0 tells its engine of 2 to 6 nodes; its gang has 8 pods"]
+
+
 @pytest.mark.parametrize(
     ("words", "ranks"),
     [
@@ -235,6 +248,8 @@ def test_the_nodes_that_an_engine_is_told_of(words: tuple[str, ...], wanted: int
         (("torchrun", "--nproc-per-node", "4", "train.py"), 4),
         (("torchrun", "--nnodes", "2", "--nproc-per-node=gpu"), None),
         (("torchrun", "--nnodes=$N", "--nproc-per-node=8"), None),
+        (("torchrun", "--nnodes=1:4", "--nproc-per-node=8"), None),
+        (("torchrun", "--nnodes=4:4", "--nproc-per-node=8"), 32),
         (("deepspeed", "--num_nodes", "3", "--num_gpus", "8", "train.py"), 24),
         (("python", "pretrain.py", "trainer.num_nodes=4", "++trainer.devices=8"), 32),
         (("python3", "launch_triton_server.py", "--world_size=16"), 16),
