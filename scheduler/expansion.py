@@ -49,9 +49,21 @@ _WITHOUT_PODS = frozenset(
         "NIMCache",
         "InferencePool",
         "HTTPRoute",
+        "Gateway",
+        "ComputeDomain",
+        "ResourceClaim",
+        "ResourceQuota",
+        "LimitRange",
+        "CustomResourceDefinition",
+        "Certificate",
+        "ExternalSecret",
+        "ScaledObject",
     )
 )
 """Kinds that manifests of a workload often come with and that need no room."""
+
+_NAMESAKES = frozenset((("Service", "serving.knative.dev"),))
+"""Kinds of the same name in another API group, which do make pods."""
 
 _CORE = {"Pod": "", "PodGroup": "scheduling.k8s.io"}
 """The API group of the kinds that are no workloads."""
@@ -107,7 +119,8 @@ class _Expansion:
         """The pods or the pod group of one document; raises InvalidInput, and then has taken nothing."""
         if document.fault is not None:
             raise InvalidInput(document.fault)
-        if document.kind in _WITHOUT_PODS:
+        namesake = (document.kind, _group_of(document.object)) in _NAMESAKES
+        if document.kind in _WITHOUT_PODS and not namesake:
             if document.kind != "PriorityClass":  # read elsewhere
                 self.warnings.append(f"{document.place}: a {document.kind} makes no pods and was left out")
             return

@@ -65,7 +65,7 @@ def invalid_report(key: GangKey, faults: Sequence[InvalidField]) -> dict[str, An
     """A gang whose description contradicts itself; what many pods say alike is told once."""
     told = _each_once(faults)
     return {
-        "gang": str(key),
+        "gang": str(key).removeprefix("/"),
         "verdict": "invalid",
         "proof": "proven",
         "reason": {
@@ -81,6 +81,13 @@ def invalid_report(key: GangKey, faults: Sequence[InvalidField]) -> dict[str, An
             "fixes": [],
         },
     }
+
+
+def unreadable_report(fault: InvalidField) -> dict[str, Any]:
+    """An object that is no gang's description: listed under its own name, else by where it stands."""
+    namespace, slash, name = fault.object.rpartition(" ")[2].partition("/")
+    own = bool(slash) and fault.object.count(" ") == 1
+    return invalid_report(GangKey(namespace, name) if own else GangKey("", fault.object), (fault,))
 
 
 def _each_once(faults: Sequence[InvalidField]) -> dict[InvalidField, str]:

@@ -31,7 +31,7 @@ from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from scheduler.priorities import classes_of, ranked, unknown_class, unwilling
-from scheduler.report import SCHEMA, invalid_report, placed_report, refused_report
+from scheduler.report import SCHEMA, invalid_report, placed_report, refused_report, unreadable_report
 from scheduler.show import snapshot_summary
 from scheduler.surroundings import surroundings
 from scheduler.workloads.gangs import assemble, membership_of
@@ -96,7 +96,7 @@ def plan_document(
     owners = {**(owners or {}), **{pod.uid: owner_of(pod, known) for pod in running}}
     ranks = {**(ranks or {}), **{pod.uid: rank_of(pod) for pod in running}}
     ask = _Ask(owners, ranks, limits, evict, _by_owner(running, owners, known) if moves else None)
-    unreadable = [invalid_report(GangKey("", fault.object), (fault,)) for fault in faults]
+    unreadable = [unreadable_report(fault) for fault in faults]
     ready = [one for draft in drafts.values() if (one := _ready(draft, world))] if jointly else []
     if ready:
         batch = _plan_batch(world, list(drafts.values()), ready, ask)
@@ -244,7 +244,8 @@ def _by_owner(
 
 def _incomplete(gang: Gang) -> Rejection:
     missing = gang.size - len(gang.members)
-    message = f"{len(gang.members)} of {gang.size} pods exist; the gang starts when the other {missing} do"
+    one = "one" if missing == 1 else str(missing)
+    message = f"{len(gang.members)} of {gang.size} pods exist; the gang waits for the other {one}"
     return Rejection(Code.WAITING_FOR_MEMBERS, message, True, needed=gang.size, best=len(gang.members))
 
 

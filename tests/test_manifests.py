@@ -369,3 +369,10 @@ def test_kinds_that_make_no_pods_are_named_and_left_out() -> None:
     found = expanded({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}, POD)
     assert (len(found.pods), found.faults) == (1, ())
     assert found.warnings == ("f, document 1: a Service makes no pods and was left out",)
+
+
+def test_a_namesake_that_makes_pods_is_not_left_out() -> None:
+    found = expanded(
+        {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "s"}}, POD
+    )
+    assert [(fault.field, fault.value) for fault in found.faults] == [("kind", "Service")]
