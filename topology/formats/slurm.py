@@ -64,13 +64,13 @@ def combine(grown: tree.Tree, made: blocks.Blocks, findings: Iterable[Finding] =
 
 
 def _lines(text: str, name: str, findings: list[Finding]) -> Iterator[_Line]:
-    """Records without comments; a backslash at the end joins lines."""
+    """Records without comments; a backslash at the end joins lines, with nothing between, as Slurm does."""
     kept, start = "", 0
     for number, raw in enumerate((*text.splitlines(), ""), start=1):
         line = raw.partition("#")[0].rstrip()
         start = start if kept else number
         if line.endswith("\\"):
-            kept += line[:-1] + " "
+            kept += line[:-1]
             continue
         words, kept = (kept + line).split(), ""
         if words:

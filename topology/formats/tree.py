@@ -134,21 +134,20 @@ def _measure(known: Mapping[str, Switch], tree: Tree, source: str) -> None:
 
 
 def _compare_tiers(known: Mapping[str, Switch], tree: Tree) -> None:
-    """Say where a child does not lie one tier below its parent; it goes when it lies no lower at all."""
+    """Say where a child does not lie one tier below its parent; it goes when it lies no lower at all.
+
+    Tiers that the source states are counted from 1 there (HyperNodes), those of our own from 0."""
     for child, parent in list(tree.parent.items()):
         gap = tree.tier[parent] - tree.tier[child]
+        lower, upper = (tree.tier[one] + (known[one].tier is not None) for one in (child, parent))
         names = natural((child, parent))
         where = known[parent].where
         if gap <= 0:
             del tree.parent[child]
-            message = (
-                f"{child} of tier {tree.tier[child]} cannot lie below {parent} of tier {tree.tier[parent]}"
-            )
+            message = f"{child} of tier {lower} cannot lie below {parent} of tier {upper}"
             tree.findings.append(Finding("TierOrder", ERROR, where, names, message))
         elif gap > 1:
-            message = (
-                f"{child} of tier {tree.tier[child]} hangs directly below {parent} of {tree.tier[parent]}"
-            )
+            message = f"{child} of tier {lower} hangs directly below {parent} of tier {upper}"
             severity = NOTE if known[child].tier is None else WARNING
             tree.findings.append(Finding("SkippedTier", severity, where, names, message))
 
