@@ -9,6 +9,7 @@ from heapq import nsmallest
 import networkx as nx
 
 from topology.columns import Column
+from topology.gaps import Gaps
 from topology.naming import NameKey, natural_key
 from topology.places import (
     Lay,
@@ -61,7 +62,9 @@ class Fabric:
         self._ordered = spec.ordered()
         self._position = {level.name: at for at, level in enumerate(spec.partitions)}
         self._lays = Lays(spec)
-        self._places: dict[str, Lay] = {}
+        self._gaps = Gaps(spec)
+        self._told: dict[str, Lay] = {}  # by the labels alone
+        self._places: dict[str, Lay] = {}  # with what is concluded of missing ones
         self._paths: dict[str, dict[str, str]] = {}  # of nodes that were asked about
         self._lacking: dict[str, set[str]] = {level.name: set() for level in self._ordered}
         self._changed: set[str] = set()
@@ -81,20 +84,23 @@ class Fabric:
     def upsert(self, node: FabricNode) -> bool:
         """Add a node or take over its labels; True when its place changed."""
         lay = self._lays.of(node)
-        before = self._places.get(node.name)
+        before = self._told.get(node.name)
         if before is not None and (lay is before or lay.place == before.place):
             return False
-        if before is not None:
-            self._detach(node.name, before)
-        self._attach(node.name, lay)
-        self._touch(node.name)
+        others = set(self._forget(node.name)) if before is not None else set()
+        others.update(self._gaps.add(node.name, lay, self._told))
+        self._told[node.name] = lay
+        self._settle(node.name)
+        for name in others - {node.name}:
+            self._settle(name)
         return True
 
     def remove(self, name: str) -> bool:
         """Forget a node and the domains that only it kept; False when it was not there."""
         if name not in self._places:
             return False
-        self._detach(name, self._places[name])
+        for other in set(self._forget(name)) - {name}:
+            self._settle(other)
         self._touch(name)
         return True
 
@@ -146,6 +152,24 @@ class Fabric:
             known = {level.name: self._lays.domain(node_name, lay, at).name for at, level in levels}
             self._paths[node_name] = known
         return dict(known)
+
+    def _forget(self, name: str) -> Iterable[str]:
+        """Take a node out; the nodes whose place is now concluded otherwise."""
+        self._detach(name, self._places[name])
+        return self._gaps.remove(name, self._told.pop(name))
+
+    def _settle(self, name: str) -> None:
+        """Put a node where its labels, and those of its neighbours, say that it lies."""
+        lay = self._told[name]
+        path = self._gaps.path(name, lay)
+        lay = lay if path is None else self._lays.filled(lay, path)
+        before = self._places.get(name)
+        if before is not None:
+            if before.place == lay.place:
+                return
+            self._detach(name, before)
+        self._attach(name, lay)
+        self._touch(name)
 
     def _touch(self, name: str) -> None:
         self._paths.pop(name, None)
@@ -218,9 +242,19 @@ class Fabric:
         more = f" and {len(lacking) - len(first)} more" if len(lacking) > len(first) else ""
         message = (
             f"{len(lacking)} of {len(self._places)} nodes lack label {level.label} ({level.name}): "
-            f"{', '.join(first)}{more}; no other node shares their {level.name}"
+            f"{', '.join(first)}{more}; {self._concluded(level, lacking)}"
         )
         return FabricWarning("MissingLabel", level.name, len(lacking), first, message)
+
+    def _concluded(self, level: LevelSpec, lacking: set[str]) -> str:
+        """What is made of nodes without a label."""
+        alone = f"no other node shares their {level.name}"
+        at = self._ordered.index(level)
+        known = sum(not self._lays.domain(name, self._places[name], at).private for name in lacking)
+        if not known:
+            return alone
+        with_others = f"taken to be in the {level.name} of the other nodes of their finer domain"
+        return with_others if known == len(lacking) else f"{known} {with_others}; of the rest, {alone}"
 
     def _widened(self, level: LevelSpec) -> Iterable[FabricWarning]:
         """A zone or region left out of the paths for its single value, which now has several."""

@@ -74,6 +74,16 @@ class Lays:
             lay = self._found[values, node.nvlink_gpus] = self._made(values, node.nvlink_gpus)
         return lay
 
+    def filled(self, lay: Lay, path: tuple[str, ...]) -> Lay:
+        """A lay whose levels down to the deepest that is known are those of `path`."""
+        place = lay.place
+        values = (*path, *place.path[len(path) :], *place.groups)
+        key = (values, place.nvlink_gpus, lay.lacking)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._made(values, place.nvlink_gpus)._replace(lacking=lay.lacking)
+        return found
+
     def domain(self, name: str, lay: Lay, at: int) -> Domain:
         """The domain of a node at a level, by its number in the specification's order."""
         found = lay.domains[at]

@@ -1,11 +1,14 @@
 """The fabric: domains as whole paths, private domains, arrays that keep up."""
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topology.model import Fabric, FabricNode, FabricSpec, InvalidTopology, LevelSpec
+from topology.spec import ADMINISTRATIVE
 
 ZONE = LevelSpec("zone", "z", "test")
 RACK = LevelSpec("rack", "r", "test")
@@ -63,6 +66,43 @@ def test_an_unknown_zone_is_no_known_zone() -> None:
     # the zone they lack is at least as wide as the rack they share, so levels nest
     assert together(fabric, "zone") == {"<?/1>": ["n2", "n3"], "<n4>": ["n4"], "a": ["n1"]}
     assert not list(fabric.graph.predecessors(("rack", ("", "1"))))
+
+
+SWITCHES = FabricSpec(
+    (LevelSpec("zone", "z", ADMINISTRATIVE), LevelSpec("leaf", "l", "test"), LevelSpec("rack", "r", "test")),
+    (),
+)
+
+
+def test_a_missing_coarse_label_is_that_of_the_finer_domain() -> None:
+    mates = [node(f"n{at}", z="a", l="l1", r="r1") for at in (1, 2)]
+    fabric = Fabric(SWITCHES, [node("n0", z="a", r="r1"), *mates, node("n3", z="a", l="l1", r="r2")])
+    assert together(fabric, "leaf") == {"a/l1": ["n0", "n1", "n2", "n3"]}
+    assert together(fabric, "rack")["a/l1/r1"] == ["n0", "n1", "n2"]
+    assert fabric.path("n0") == {"zone": "a", "leaf": "a/l1", "rack": "a/l1/r1"}
+    (warning,) = fabric.warnings()
+    assert "n0; taken to be in the leaf of the other nodes" in warning.message
+    fabric.upsert(node("n1", z="a", l="l9", r="r1"))  # now nobody can tell
+    assert together(fabric, "rack")["a/?/r1"] == ["n0"]
+    assert "no other node shares their leaf" in fabric.warnings()[0].message
+    fabric.upsert(node("n1", z="a", l="l1", r="r1"))
+    assert fabric.path("n0")["leaf"] == "a/l1"
+    fabric.remove("n1")  # one of two is no majority
+    assert fabric.path("n0")["leaf"] == "<a/?/r1>"
+
+
+@pytest.mark.parametrize(
+    ("labels", "leaf"),
+    [
+        ({"z": "b", "r": "r1"}, "<b/?/r1>"),  # in another zone
+        ({"l": "l1", "r": "r1"}, "?/l1"),  # zones are not concluded
+        ({"z": "a", "l": "l2", "r": "r1"}, "a/l2"),  # nothing is missing, so it is believed
+        ({"z": "a", "r": "r1"}, "a/l1"),
+    ],
+)
+def test_what_is_concluded_agrees_with_what_the_node_says(labels: dict[str, str], leaf: str) -> None:
+    mates = [node(f"n{at}", z="a", l="l1", r="r1") for at in (1, 2, 3)]
+    assert Fabric(SWITCHES, [*mates, node("n0", **labels)]).path("n0")["leaf"] == leaf
 
 
 def test_nvlink_without_a_label_is_the_machine() -> None:
@@ -184,6 +224,30 @@ def test_keeping_up_equals_starting_again(
         else:
             fabric.arrays()
     same_arrays(fabric, Fabric(SPEC, reversed(present.values())))
+
+
+def test_gaps_are_kept_up_with() -> None:
+    """Many histories of a few names, where gaps open and close: as from nothing, and some are filled."""
+    rng, filled = random.Random(3), 0
+    for _ in range(200):
+        fabric, present = Fabric(SWITCHES), dict[str, FabricNode]()
+        for _ in range(30):
+            name = f"n{rng.randrange(9)}"
+            if rng.random() < 0.2:
+                fabric.remove(name)
+                present.pop(name, None)
+                continue
+            own = {"z": "a", "l": rng.choice("111112"), "r": rng.choice("12")}
+            own = {key: value for key, value in own.items() if rng.random() < 0.85}
+            present[name] = node(name, **own)
+            fabric.upsert(present[name])
+            if rng.random() < 0.2:
+                fabric.arrays()
+        same_arrays(fabric, Fabric(SWITCHES, present.values()))
+        filled += sum(
+            "l" not in one.labels and fabric.path(name)["leaf"] == "a/1" for name, one in present.items()
+        )
+    assert filled > 20
 
 
 @settings(max_examples=100, deadline=None)

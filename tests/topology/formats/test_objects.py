@@ -195,6 +195,12 @@ def test_what_volcano_lets_users_write_is_diagnosed(
     assert names in {one.names for one in found.findings if one.code == code}, codes(found)
 
 
+def test_tiers_are_told_as_the_objects_count_them() -> None:
+    found = hypernode.read([hyper("a", 3, child("l")), hyper("l", 1, member("n1"))])
+    (skipped,) = [one for one in found.findings if one.code == "SkippedTier"]
+    assert skipped.message == "l of tier 1 hangs directly below a of tier 3"
+
+
 def test_koordinator() -> None:
     found = koordinator.read([KOORD, *NODES])
     assert (found.levels, found.partitions) == (("block", "rack"), ("nvlink",))

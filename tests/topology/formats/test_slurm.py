@@ -79,6 +79,15 @@ def test_a_tree() -> None:
     assert fabric_of(found).path("gpu2")["leaf"] == "core/spine2/leaf3"
 
 
+def test_a_list_may_go_on_in_the_next_line() -> None:
+    one = "SwitchName=l1 Nodes=n1,n2 LinkSpeed=1"
+    for parted in (
+        "SwitchName=l1 Nodes=n1,\\\nn2 LinkSpeed=1",
+        "SwitchName=l1 \\\n  Nodes=n1,n2 LinkSpeed=1",
+    ):
+        assert slurm.read(parted, name="f").nodes == slurm.read(one, name="f").nodes
+
+
 def test_blocks_and_the_larger_blocks_of_consecutive_ones() -> None:
     found = slurm.read(BLOCKS)
     assert (found.levels, found.partitions) == (("block-8",), ("nvlink",))
