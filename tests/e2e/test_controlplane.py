@@ -302,6 +302,7 @@ ALLOWED = [
     ("create", "", "pods/eviction", "default"),
     *((verb, "coordination.k8s.io", "leases", OURS) for verb in ("get", "create", "update")),
     *((verb, "events.k8s.io", "events", "default") for verb in ("create", "patch")),
+    ("get", "", "configmaps", "default"),
     ("create", "authentication.k8s.io", "tokenreviews", None),
     ("create", "authorization.k8s.io", "subjectaccessreviews", None),
 ]
@@ -317,7 +318,10 @@ DENIED = [
     *((verb, "coordination.k8s.io", "leases", "default") for verb in ("get", "create", "update")),
     ("patch", "scheduling.k8s.io", "podgroups", "default"),
     ("patch", "leaderworkerset.x-k8s.io", "leaderworkersets", "default"),
-    ("get", "", "configmaps", "default"),
+    *(
+        (verb, "", "configmaps", "default")
+        for verb in ("list", "watch", "create", "update", "patch", "delete")
+    ),
     ("create", "", "serviceaccounts/token", OURS),
     ("create", "rbac.authorization.k8s.io", "clusterrolebindings", None),
 ]
