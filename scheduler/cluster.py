@@ -46,6 +46,7 @@ class LiveCluster:
     ) -> None:
         self._client, self._stale_s = client, config.service.stale_s
         self._in_flight = asyncio.Semaphore(config.service.writes_in_flight)
+        self._bindings = asyncio.Semaphore(config.service.writes_in_flight)
         self._clock, self._answered_s, self._trouble = clock, clock(), ""
         self._instance = identity_of(config)
         self._needs, self._lacking = needed(config), tuple[Need, ...]()
@@ -204,9 +205,10 @@ class LiveCluster:
         """Write one Binding until its outcome is certain."""
         term = self.leadership.term
         place = _place(slot, plan, term) if slot else None
-        return await writes.bind(
-            self._client, place, pod=pod, uid=uid, node=node, version=version, may=self._while(term)
-        )
+        async with self._bindings:
+            return await writes.bind(
+                self._client, place, pod=pod, uid=uid, node=node, version=version, may=self._while(term)
+            )
 
     async def evict(self, pod: Pod) -> Outcome:
         """Ask for the eviction of a member of a start that was broken off."""

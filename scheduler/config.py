@@ -55,6 +55,8 @@ class ServiceConfig:
     `http_timeout_s` must be that of the extender's entry in the scheduler's configuration:
     a Binding is held back at most half of it. `lease_s`: how long a reservation outlives the
     last sign of its gang. `stale_s`: silence of a watch after which nothing new is planned.
+    `writes_in_flight`: how many pods are given their plan at once, and beside them how many Bindings are
+    written: more would bind no gang sooner, and keep schedulers waiting for their answers.
     `grpc`: host:port of the gRPC API; empty for none. `metrics`, `api`: host:port of a port of their own
     for /metrics with the probes, and for /v1; empty for the port of kube-scheduler. `tls` is for every
     port. `auth`: whether metrics, API and gRPC ask for a bearer token that the API server knows.
@@ -72,7 +74,7 @@ class ServiceConfig:
     lease_s: int = 60
     stale_s: int = 30
     solver_s: int = 10
-    writes_in_flight: int = 48
+    writes_in_flight: int = 16
     grpc: str = ""
     metrics: str = ""
     api: str = ""

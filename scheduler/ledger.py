@@ -9,32 +9,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from scheduler.devices import is_gpu
+from scheduler.holds import Hold, Holders
 from scheduler.masks import MaskCache, Masks
 from scheduler.model import HOST_PORT, GangKey, Node, NodeName, Pod, PodShape
 from scheduler.placement.problem import Bool, Int64
 from topology.naming import NameKey, natural_key
 
 _BASE = ("cpu", "memory", "pods")
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A promise of room: its owner, the plan it serves, and when its lease ends (monotonic seconds).
-
-    `pods` maps the uid of each member that is not bound yet to its node and shape. One that is not
-    `firm` keeps gangs away, and lets pods without a gang through.
-    """
-
-    owner: GangKey
-    plan: str
-    expires_s: float
-    pods: dict[str, tuple[NodeName, PodShape]] = field(default_factory=dict)
-    firm: bool = True
 
 
 class Ledger:
@@ -47,6 +33,7 @@ class Ledger:
         self.nodes: dict[NodeName, Node] = {}
         self.holds: dict[GangKey, Hold] = {}
         self.generation = 0
+        self._holders = Holders()
         self._running: dict[str, tuple[NodeName, PodShape]] = {}
         self._resources: list[str] = list(_BASE)
         self._masks = MaskCache()
@@ -106,6 +93,7 @@ class Ledger:
         other = Ledger()
         other.nodes = dict(self.nodes)
         other.holds = {owner: replace(hold, pods=dict(hold.pods)) for owner, hold in self.holds.items()}
+        other._holders = self._holders.clone()
         other._running = dict(self._running)
         other._resources, other._row_of = list(self._resources), dict(self._row_of)
         other._order, other._names, other._index = list(self._order), self._names, self._index
@@ -197,8 +185,12 @@ class Ledger:
             self._ensure_ports(shape)
         self.holds[hold.owner] = hold
         for node, shape in hold.pods.values():
-            self._add(self._held, node, shape, sign=1)
+            self._promise(hold.owner, node, shape)
         self.generation += 1
+
+    def holders(self, node: NodeName) -> Iterable[GangKey]:
+        """Owners of what is held on a node, also on one that is gone."""
+        return self._holders.on(node)
 
     def renew(self, owner: GangKey, expires_s: float) -> None:
         """Extend a lease on evidence that the gang still moves."""
@@ -213,7 +205,7 @@ class Ledger:
         if hold is None or (hold.pods and not given):
             return False
         for uid in given:
-            self._add(self._held, *hold.pods.pop(uid), sign=-1)
+            self._withdraw(hold, uid)
         if not hold.pods:
             del self.holds[owner]
         self.generation += 1
@@ -235,11 +227,12 @@ class Ledger:
         """Those of the nodes on which a pod would take what is held for a gang."""
         if not self.holds:
             return []
-        touched = {node for hold in self.holds.values() if hold.firm for node, _ in hold.pods.values()}
         return [
             node
             for node in nodes
-            if node in touched and node in self.nodes and not self._room(node, shape, held=True)
+            if any(self.holds[owner].firm for owner in self.holders(node))
+            and node in self.nodes
+            and not self._room(node, shape, held=True)
         ]
 
     def fullness(self, nodes: Iterable[str]) -> list[int]:
@@ -294,13 +287,21 @@ class Ledger:
         """A held pod is bound or gone: its share of the hold ends."""
         for owner, hold in self.holds.items():
             if uid in hold.pods:
-                node, shape = hold.pods.pop(uid)
-                self._add(self._held, node, shape, sign=-1)
+                self._withdraw(hold, uid)
                 if not hold.pods:
                     del self.holds[owner]
                 self.generation += 1
                 return True
         return False
+
+    def _promise(self, owner: GangKey, node: NodeName, shape: PodShape) -> None:
+        self._add(self._held, node, shape, sign=1)
+        self._holders.add(node, owner)
+
+    def _withdraw(self, hold: Hold, uid: str) -> None:
+        node, shape = hold.pods.pop(uid)
+        self._add(self._held, node, shape, sign=-1)
+        self._holders.remove(node, hold.owner)
 
     def _rebuild(self) -> None:
         """Everything from the records."""

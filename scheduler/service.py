@@ -33,6 +33,9 @@ from scheduler.writing import Writing
 
 log = logging.getLogger(__name__)
 
+_REST, _LONGEST_REST_S = 3, 0.1
+"""How long a look at gangs that have changed is rested after, times what it took: in a gang of thousands
+whose members change one by one, each look is at all of them."""
 _SWEEP_S = 1.0
 
 
@@ -65,6 +68,7 @@ class Service(Readings):
         self._writing: Writing | None = None
         self._waiting = "not connected to a cluster"
         self._stopping = self._too_old = False
+        self._rest_s = 0.0
         self.lacking: Callable[[], list[str]] = list
         self.watch_age_s: Callable[[], Mapping[str, float]] = dict
         self.progress = Progress(self.engine, self._metrics)
@@ -131,6 +135,7 @@ class Service(Readings):
                 await self._plan_all()
                 self._writing.start()
                 self._paranoid.look(self._clock())
+                await asyncio.sleep(self._rest_s)
                 await within(self._work.wait(), timeout_s=_SWEEP_S)
             await self._until_stopped(cluster, term)
         finally:
@@ -170,7 +175,9 @@ class Service(Readings):
         while not (stale := self._cluster.stale()):
             if self._stopping or self._cluster.term() != term:
                 return
+            began = time.perf_counter()
             requests = self.engine.next_requests(self._clock(), most=BATCH)
+            self._rest_s = min(_REST * (time.perf_counter() - began), _LONGEST_REST_S)
             if not requests:
                 self._tell_of_age("")
                 return
@@ -180,7 +187,7 @@ class Service(Readings):
             if self._cluster.term() != term:
                 return
             each = (time.perf_counter() - started) / len(requests)
-            self._settle(requests, decided, each)
+            await self._settle(requests, decided, each, term)
             self._writing.start()
         self._tell_of_age(stale)
 
@@ -192,11 +199,19 @@ class Service(Readings):
             log.info("the view of the cluster is fresh again: gangs are planned")
         self._too_old = bool(stale)
 
-    def _settle(self, requests: Sequence[Request], decided: BatchAnswer, each_s: float) -> None:
-        """Reserve what was placed; a refusal counts only if all stands beside which it was refused."""
+    async def _settle(
+        self, requests: Sequence[Request], decided: BatchAnswer, each_s: float, term: str
+    ) -> None:
+        """Reserve what was placed, while the term lasts and schedulers may be answered in between.
+
+        A refusal counts only if all stands beside which it was refused.
+        """
         self._decisions.batch(requests, decided, limits=self.limits, elapsed_s=each_s * len(requests))
         whole = True
         for at in sorted(decided.order, key=lambda at: isinstance(decided.answers[at], Rejection)):
+            await asyncio.sleep(0)
+            if self._cluster is None or self._cluster.term() != term:
+                return
             request, answer = requests[at], decided.answers[at]
             if isinstance(answer, Rejection) and not whole:
                 continue

@@ -38,6 +38,8 @@ AGAIN_S = 60.0
 """How often the text of one and the same reason may change."""
 
 _IN_FLIGHT = 4
+_STEP = 8
+"""Gangs that are looked at before others may run."""
 _MOST_BYTES = 900
 """Of a note; the API server takes 1,024."""
 
@@ -141,27 +143,40 @@ class Teller:
                 log.warning("a gang's owner was not told (%s): %s", kind, outcome.message)
 
         while True:
-            await asyncio.gather(*itertools.starmap(one, self.look()))
+            due: list[Work] = []
+            for at, works in enumerate(self.look(), start=1):
+                due += works
+                if at % _STEP == 0:
+                    await asyncio.sleep(0)
+            await asyncio.gather(*itertools.starmap(one, due))
             await asyncio.sleep(LOOK_S)
 
-    def look(self) -> list[Work]:
-        """What is to be written now: kind, and the write itself. Cost: one look at every gang."""
+    def look(self) -> Iterator[list[Work]]:
+        """What is to be written now, gang by gang: kind, and the write itself. Others may run between two."""
         term = self._ear.term()
         first, self._term = term != self._term, term
         if not term or self._engine.term != term:
             self._told.clear()
             self._term = ""
-            return []
+            return
         now_s, domains = self._clock(), self._domains()
         there = [record for record in self._engine.gangs.values() if record.pods]
         self._forget(self._told.keys() - {record.key for record in there})
-        found: list[Work] = []
-        for record in there:  # a gang of which no pod is there has nobody whom an Event could be about
-            said = said_of(record, self._engine, domains, now_s)
-            for one in self._due(record, said, now_s, quiet=first):
-                found.append(("event", partial(self._ear.tell, *self._note(record, one))))
-            if said is not None and self._conditions:
-                found += [("condition", write) for write in self._sayings(record, said)]
+        for record in there:
+            if record.pods:  # without any there is nobody whom an Event could be about
+                yield self._works(record, domains, now_s, quiet=first)
+
+    def _works(
+        self, record: GangRecord, domains: Mapping[str, int], now_s: float, *, quiet: bool
+    ) -> list[Work]:
+        """What is to be written of one gang."""
+        said = said_of(record, self._engine, domains, now_s)
+        found: list[Work] = [
+            ("event", partial(self._ear.tell, *self._note(record, one)))
+            for one in self._due(record, said, now_s, quiet=quiet)
+        ]
+        if said is not None and self._conditions:
+            found += [("condition", write) for write in self._sayings(record, said)]
         return found
 
     def _due(self, record: GangRecord, said: Said | None, now_s: float, *, quiet: bool) -> list[Said]:

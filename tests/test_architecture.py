@@ -28,7 +28,7 @@ LAYERS = (
     ("scheduler.tracing",),
     ("scheduler.workloads",),
     ("scheduler.placement",),
-    ("scheduler.masks",),
+    ("scheduler.masks", "scheduler.holds"),
     ("scheduler.ledger",),
     ("scheduler.world",),
     ("scheduler.report", "scheduler.surroundings", "scheduler.viewers", "scheduler.evicting"),
@@ -120,7 +120,7 @@ HOMES = {
 OURS = ("topology", "scheduler", "deploy", "benchmarks")
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 60
-LONGER = {"scheduler.model": 303, "scheduler.ledger": 385, "scheduler.engine.engine": 400}
+LONGER = {"scheduler.model": 303, "scheduler.ledger": 369, "scheduler.engine.engine": 400}
 """Modules over the limit, with their ceilings: these may shrink, not grow, and no name may be added."""
 
 

@@ -16,7 +16,7 @@ from benchmarks.simulate.clusters import ClusterSource
 from benchmarks.simulate.linkmodel import system_of
 from benchmarks.simulate.pricing import ALONE, Fabric, Sizes, fabric_of
 from benchmarks.simulate.traces.job import GPU, PRODUCT, Job, invalid
-from scheduler.ledger import Hold
+from scheduler.holds import Hold
 from scheduler.model import Constraint, Gang, GangKey, Member, NodeName, Parallelism, PodKey, PodShape
 from scheduler.placement.formulate import formulate
 from scheduler.placement.place import place

@@ -32,7 +32,7 @@ SETTINGS = (
     Setting("service.lease", "lease_s", "seconds that a reservation outlives the last sign of its gang"),
     Setting("service.staleAfter", "stale_s", "age of the view after which nothing new is planned; 5 or more"),
     Setting("service.solverTime", "solver_s", "deterministic solver seconds, the most for one decision"),
-    Setting("service.writesInFlight", "writes_in_flight", "requests to the API server at once, 1 to 512"),
+    Setting("service.writesInFlight", "writes_in_flight", "plans, and Bindings, written at once, 1 to 512"),
     Setting("service.grpc", "grpc", "host:port of the gRPC API; none when empty"),
     Setting("service.metrics", "metrics", "host:port of metrics and probes; kube-scheduler's when empty"),
     Setting("service.api", "api", "host:port of /v1; kube-scheduler's when empty"),

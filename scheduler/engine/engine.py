@@ -34,7 +34,7 @@ from scheduler.engine.plans import Plan, Request, Slot, line_of, plan_of
 from scheduler.engine.replies import Reason, Write, slot_of, writes_of
 from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import Event, State
-from scheduler.ledger import Hold
+from scheduler.holds import Hold
 from scheduler.model import GangKey, InvalidInput, NodeName, Pod
 from scheduler.placement.check import Violation
 from scheduler.placement.formulate import formulate

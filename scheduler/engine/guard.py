@@ -15,15 +15,17 @@ from scheduler.placement.formulate import View, formulate
 
 def endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[GangKey, ...]:
     """Owners of holds that a change of these nodes has made impossible."""
-    found = []
-    for hold in ledger.holds.values():
-        for node, shape in hold.pods.values():
-            known = ledger.nodes.get(node)
-            if node in changed and (
-                known is None or ineligible(shape, known) is not None or ledger.overdrawn(node)
+    found: dict[GangKey, None] = {}
+    for name in sorted(changed):
+        known = ledger.nodes.get(name)
+        for owner in ledger.holders(name):
+            shapes = [shape for node, shape in ledger.holds[owner].pods.values() if node == name]
+            if (
+                known is None
+                or ledger.overdrawn(name)
+                or any(ineligible(one, known) is not None for one in shapes)
             ):
-                found.append(hold.owner)
-                break
+                found[owner] = None
     return tuple(found)
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import State
-from scheduler.ledger import Hold, Ledger
+from scheduler.holds import Hold
+from scheduler.ledger import Ledger
 from scheduler.model import GangKey, NodeName, Pod, PodShape
 from scheduler.workloads.posts import Post, post_of
 

@@ -50,6 +50,7 @@ class GangRecord:
     complete_s: float | None = None
     placed_s: float | None = None
     _stated: tuple[int, int] = (-1, 0)
+    _gang: Gang | None = None
 
     def put(self, pod: Pod, membership: Membership | None, faults: tuple[InvalidField, ...]) -> None:
         """Take over a member as it is now; news that do not matter to planning leave `version` alone."""
@@ -57,6 +58,7 @@ class GangRecord:
         same = before is not None and (before.node, before.shape) == (pod.node, pod.shape)
         if not same or self.memberships.get(pod.uid) != membership or self.faults.get(pod.uid, ()) != faults:
             self.version += 1
+        self._gang = None
         self.pods[pod.uid] = pod
         self.bound += (pod.node is not None) - (before is not None and before.node is not None)
         self.memberships.pop(pod.uid, None)
@@ -69,6 +71,7 @@ class GangRecord:
     def drop(self, uid: str, *, succeeded: bool) -> None:
         """A member is gone, failed, or has done its work."""
         self.version += 1
+        self._gang = None
         before = self.pods.pop(uid, None)
         self.bound -= before is not None and before.node is not None
         self.memberships.pop(uid, None)
@@ -81,7 +84,7 @@ class GangRecord:
         before = self.absent
         if absent != before:
             self.version += 1
-            self.absent = absent
+            self.absent, self._gang = absent, None
         return before
 
     def shape_of(self, uid: str) -> PodShape:
@@ -132,8 +135,10 @@ class GangRecord:
 
     def assembled(self) -> Gang:
         """The gang as its members describe it together; raises InvalidInput."""
-        here = [(pod, self.memberships[uid]) for uid, pod in self.pods.items()]
-        return assemble([*here, *self.absent])
+        if self._gang is None:
+            here = [(pod, self.memberships[uid]) for uid, pod in self.pods.items()]
+            self._gang = assemble([*here, *self.absent])
+        return self._gang
 
     def plan_holds(self) -> bool:
         """Whether the plan is about exactly these members, and those that run are where it says."""

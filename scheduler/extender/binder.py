@@ -131,7 +131,10 @@ class Binder:
         future = barrier.waiting.get(slot.uid)
         if future is None:
             future = barrier.waiting[slot.uid] = asyncio.get_running_loop().create_future()
-        self._open_if_complete(barrier)
+        if barrier.opened:
+            self._write_one(barrier, slot.uid)
+        else:
+            self._open_if_complete(barrier)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._hold_s)
         except TimeoutError:
@@ -158,9 +161,6 @@ class Binder:
     def _open_if_complete(self, barrier: _Barrier) -> None:
         """Write everything once every member is bound already or waits here."""
         record = self._engine.gangs[barrier.gang]
-        if barrier.opened:
-            self._write_newcomers(barrier)
-            return
         if len(barrier.waiting) + len(barrier.asked_s) < len(record.pods) - record.bound:
             return
         oldest_s = self._clock() - _REMEMBERED * self._hold_s
@@ -176,20 +176,20 @@ class Binder:
             return
         barrier.opened = True
         barrier.waiting |= {uid: asyncio.get_running_loop().create_future() for uid in coming}
-        self._write_newcomers(barrier)
+        for uid in barrier.waiting:
+            self._write_one(barrier, uid)
 
-    def _write_newcomers(self, barrier: _Barrier) -> None:
-        """One task per waiting member; a member that asks a second time joins the first's outcome."""
-        record = self._engine.gangs[barrier.gang]
-        for uid, future in barrier.waiting.items():
-            slot = record.plan.slots.get(uid) if record.plan else None
-            if slot is None or future.done() or uid in self._in_flight:
-                continue
-            self._in_flight.add(uid)
-            self._engine.writing(uid)
-            task = asyncio.get_running_loop().create_task(self._bind_member(barrier, slot, future))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _write_one(self, barrier: _Barrier, uid: str) -> None:
+        """A task for a waiting member; one that asks a second time joins the first's outcome."""
+        plan, future = self._engine.gangs[barrier.gang].plan, barrier.waiting[uid]
+        slot = plan.slots.get(uid) if plan else None
+        if slot is None or future.done() or uid in self._in_flight:
+            return
+        self._in_flight.add(uid)
+        self._engine.writing(uid)
+        task = asyncio.get_running_loop().create_task(self._bind_member(barrier, slot, future))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _bind_member(self, barrier: _Barrier, slot: Slot, future: asyncio.Future[str]) -> None:
         try:

@@ -23,6 +23,8 @@ _TRIAL_S = 1
 _PAGE = 1000
 """Objects of one answer to a list."""
 _GONE = 410
+_STEP = 8
+"""Events of a watch that are taken before others may run: some milliseconds."""
 _LONGEST_PAUSE_S = 10.0
 JITTER = random.Random()
 """Spreads the tries again of several replicas; a dice of its own, so that nobody's seed is disturbed."""
@@ -209,7 +211,7 @@ class Reflector:
         }
         async with self._client.lines(self._paths[self._at], query=query) as batches:
             async for lines in batches:
-                for line in lines:
+                for at, line in enumerate(lines, start=1):
                     event = decode_event(line, self.kind)
                     if event.type == "ERROR":
                         if event.code != _GONE:
@@ -218,8 +220,11 @@ class Reflector:
                         return False
                     self._reached = event.resource_version or self._reached
                     self._take(event)
+                    if at % _STEP == 0:
+                        await asyncio.sleep(0)
                 self._sink.flush()
                 self.heard_s = self._clock()
+                await asyncio.sleep(0)  # the next may lie there already
         self.heard_s = self._clock()
         return True
 

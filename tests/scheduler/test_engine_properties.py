@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.facts import NodeGone, NodesSeen, PodGone, PodSeen
 from scheduler.engine.plans import Slot
 from scheduler.engine.states import State
-from scheduler.model import NodeName, Pod
+from scheduler.model import GangKey, NodeName, Pod
 from scheduler.placement.place import place
 from tests.builders import engine_with, members, node, pod, two_leaves
 
@@ -111,6 +112,19 @@ class History(RuleBasedStateMachine):
         ledger = self.engine.world.ledger
         for kept, counted in zip(ledger.sums(), ledger.audit(), strict=True):
             assert np.array_equal(kept, counted)
+
+    @invariant()
+    def what_is_kept_is_what_would_be_found_anew(self) -> None:
+        ledger = self.engine.world.ledger
+        owners: dict[NodeName, set[GangKey]] = defaultdict(set)
+        for owner, hold in ledger.holds.items():
+            for name, _ in hold.pods.values():
+                owners[name].add(owner)
+        for name in {*ledger.nodes, *owners}:
+            assert set(ledger.holders(name)) == owners[name]
+        for record in self.engine.gangs.values():
+            if record.pods:
+                assert record.assembled() == replace(record, _gang=None).assembled()
 
     @invariant()
     def gangs_are_held_whole(self) -> None:

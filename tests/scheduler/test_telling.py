@@ -75,8 +75,9 @@ class Scene:
         self.now_s += after_s
 
         async def write() -> None:
-            for _, work in self.teller.look():
-                await work()
+            for works in list(self.teller.look()):
+                for _, work in works:
+                    await work()
 
         asyncio.run(write())
 
