@@ -34,7 +34,7 @@ def figures(*, runs: int, tell: Tell) -> list[Callable[[], Figure]]:
     return [
         lambda: filter_beside_solve(1_000, calls=300 * runs, target=5, tell=tell),
         lambda: filter_beside_solve(5_000, calls=300 * runs, target=15, tell=tell),
-        lambda: many_gangs(5_000, 500, target=100, tell=tell),
+        lambda: many_gangs(5_000, 500, runs=3, target=100, tell=tell),
         lambda: restart(5_000, 50_000, target=10, tell=tell),
         lambda: resident(target=400),
     ]
@@ -61,8 +61,22 @@ def filter_beside_solve(nodes: int, *, calls: int, target: float, tell: Tell) ->
     )
 
 
-def many_gangs(nodes: int, gangs: int, *, target: float, tell: Tell) -> Figure:
+def many_gangs(nodes: int, gangs: int, *, runs: int, target: float, tell: Tell) -> Figure:
     """Gangs of 8 whole nodes that arrive together: until all are decided, and the slowest filter call."""
+    bursts = sorted((_burst(nodes, gangs, tell=tell) for _ in range(runs)), key=lambda burst: burst[0])
+    slowest, detail = bursts[len(bursts) // 2]
+    each = ", ".join(f"{one:.0f}" for one, _ in bursts)
+    return Figure(
+        f"slowest filter call while {gangs} gangs arrive at once on {nodes} nodes, median of {runs} runs",
+        slowest,
+        "ms",
+        target,
+        f"{each} ms; in that run {detail}",
+    )
+
+
+def _burst(nodes: int, gangs: int, *, tell: Tell) -> tuple[float, str]:
+    """Milliseconds of the slowest call of one run, and what else is to be said of it."""
     machines = fabric(nodes)
     with Lab() as lab:
         lab.add_nodes(machines)
@@ -83,13 +97,7 @@ def many_gangs(nodes: int, gangs: int, *, target: float, tell: Tell) -> Figure:
         f"p99 {_p99(times):.1f} ms"
     )
     tell(f"{gangs} gangs at once: slowest {max(times):.1f} ms; {detail}")
-    return Figure(
-        f"slowest filter call while {gangs} gangs arrive at once on {nodes} nodes",
-        max(times),
-        "ms",
-        target,
-        detail,
-    )
+    return max(times), detail
 
 
 class _Calling:

@@ -36,17 +36,22 @@ _SWITCH_S = 0.0005
 """How long a solve that runs Python may keep the event loop waiting; the interpreter's own 5 ms come
 several times in one request."""
 
+_READING, _SERVING = (50_000, 20, 100), (5_000, 4, 5_000)
+"""When garbage is looked for. While tens of thousands of pods are read hardly anything is garbage; later a
+look at 50,000 objects at once would keep everybody waiting for 40 to 100 ms."""
+
 
 def _keep_for_good() -> None:
     """What has been read when a term begins lives long: looking through it for garbage again and again
-    would stop everything for 0.1 s and more."""
+    would stop everything for 0.1 s and more. What comes from now on is looked through in small pieces."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_SERVING)
 
 
 async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
-    gc.set_threshold(50_000, 20, 100)  # while tens of thousands of pods are read, hardly anything is garbage
+    gc.set_threshold(*_READING)
     async with contextlib.AsyncExitStack() as open_ones:
         metrics = Metrics()
         service = Service(config, metrics=metrics, tracer=_tracer(config, open_ones))
