@@ -7,8 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from scheduler.engine.facts import WorkloadGone, WorkloadSeen
 from scheduler.engine.heard import Heard
 from scheduler.evicting import rank_of
-from scheduler.model import PREFIX, GangKey, InvalidField, InvalidInput, Membership, Pod, PodGroup, PodKey
+from scheduler.model import (
+    GATE,
+    PREFIX,
+    GangKey,
+    InvalidField,
+    InvalidInput,
+    Membership,
+    Pod,
+    PodGroup,
+    PodKey,
+)
 from scheduler.workloads.absent import followers
+from scheduler.workloads.annotations import WRITTEN_BY_US
 from scheduler.workloads.expected import Expected
 from scheduler.workloads.gangs import membership_of
 from scheduler.workloads.keys import LWS, names_in
@@ -192,14 +203,19 @@ class Members:
         return (membership.gang, membership, ()) if membership else (None, None, ())
 
 
+_WRITTEN = frozenset(PREFIX + name for name in WRITTEN_BY_US)
+"""What the service itself writes on a pod that it lets through, beside lifting its gate."""
+
+
 def _says_the_same(one: Pod, other: Pod) -> bool:
-    return (one.labels, one.annotations, one.containers, one.pod_group, one.gates) == (
-        other.labels,
-        other.annotations,
-        other.containers,
-        other.pod_group,
-        other.gates,
-    )
+    return _said(one) == _said(other)
+
+
+def _said(pod: Pod) -> tuple[object, ...]:
+    """All of a pod by which it can say anything of a gang."""
+    annotations = {name: value for name, value in pod.annotations.items() if name not in _WRITTEN}
+    gates = tuple(gate for gate in pod.gates if gate != GATE)
+    return pod.labels, annotations, pod.containers, pod.pod_group, gates
 
 
 def _named_gang(pod: Pod) -> GangKey:
