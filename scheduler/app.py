@@ -73,8 +73,9 @@ async def serve(config: Config, access: Access) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         feeds = await _object_feeds(client, config, service)
-        running = (cluster.run(), service.run(), service.progress.run(), _until(stop, service))
+        running = (cluster.run(), service.run(), service.progress.run(), service.memory.run())
         tasks = [asyncio.create_task(one) for one in running]
+        tasks.append(asyncio.create_task(_until(stop, service)))
         tasks += [asyncio.create_task(one.run()) for one in feeds]
         if config.service.tell != "none":
             tasks.append(asyncio.create_task(_teller(config, service, cluster, metrics).run()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Sequence
@@ -64,14 +65,16 @@ class Decisions:
 
     def _write(self, folder: Path, decision: Decision) -> None:
         """As a file; the oldest goes when there are too many. A full disk stops no decision."""
+        self._count += 1
+        path = folder / f"decision-{self._count:06}.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._count += 1
-            path = folder / f"decision-{self._count:06}.json"
             path.write_text(json.dumps(document_of(decision)), encoding="utf-8")
             (folder / f"decision-{self._count - _MOST_FILES:06}.json").unlink(missing_ok=True)
         except OSError as error:
             log.warning("a decision is not recorded: %s", error)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)  # half a record is none
 
 
 def _outcome(answer: Assignment | Rejection) -> str:

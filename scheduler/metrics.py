@@ -14,6 +14,7 @@ from scheduler.engine.engine import Engine
 from scheduler.engine.roster import GangRecord
 from scheduler.engine.states import State
 from scheduler.measures import Measured
+from scheduler.memory import Memory
 from scheduler.model import Code
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0, 10.0, 30.0)
@@ -32,8 +33,7 @@ _REASONS: Mapping[State, tuple[str, ...]] = {
 _KEPT = "kept"
 _HOLDING = (State.RESERVED.value, State.COMMITTING.value, _KEPT)
 
-STALE, LACKING = "stale", "rights"
-CAUSES = (STALE, LACKING)
+STALE, LACKING, TIGHT = CAUSES = "stale", "rights", "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Standing:
     leading: bool = False
     causes: frozenset[str] = frozenset()
     watch_age_s: Mapping[str, float] = field(default_factory=dict)
+    memory: Memory = field(default_factory=lambda: Memory(0))
 
 
 class Metrics:
@@ -176,8 +177,13 @@ class Metrics:
         self.degraded = self._gauge(
             "lockstep_degraded",
             "1 while something does not work as it should, by cause (stale: the view is too old to plan on; "
-            "rights: some right is missing), else 0.",
+            "rights: some right is missing; memory: little is left below the limit), else 0.",
             ("cause",),
+        )
+        self.memory = self._gauge(
+            "lockstep_memory_bytes",
+            "Memory of the process, by kind: resident, and its limit if any.",
+            ("kind",),
         )
         self.watch_age = self._gauge(
             "lockstep_watch_age_seconds",
@@ -213,6 +219,9 @@ class Metrics:
         self.held_pods.set(sum(len(hold.pods) for hold in engine.world.ledger.holds.values()))
         self.ready.set(standing.ready)
         self.leader.set(standing.leading)
+        self.memory.labels("resident").set(standing.memory.resident)
+        if standing.memory.limit is not None:
+            self.memory.labels("limit").set(standing.memory.limit)
         for cause in CAUSES:
             self.degraded.labels(cause).set(cause in standing.causes)
         for kind, age_s in standing.watch_age_s.items():

@@ -20,7 +20,8 @@ from scheduler.extender import answers
 from scheduler.extender.binder import Binder
 from scheduler.extender.wire import BindArgs
 from scheduler.leading import Cluster, claimed, within
-from scheduler.metrics import LACKING, STALE, Metrics, Standing
+from scheduler.memory import MemoryWatch
+from scheduler.metrics import LACKING, STALE, TIGHT, Metrics, Standing
 from scheduler.model import InvalidField
 from scheduler.paranoid import Paranoid, Trusting
 from scheduler.placement.batch import BatchAnswer
@@ -71,6 +72,7 @@ class Service(Readings):
         self._rest_s = 0.0
         self.lacking: Callable[[], list[str]] = list
         self.watch_age_s: Callable[[], Mapping[str, float]] = dict
+        self.memory = MemoryWatch()
         self.progress = Progress(self.engine, self._metrics)
         self.settled: Callable[[], None] = lambda: None
 
@@ -237,7 +239,8 @@ class Service(Readings):
         """What does not work as it should, although schedulers are answered."""
         stale = self.stale()
         found = [f"nothing new is planned: {stale}"] if stale else []
-        return [f"degraded: {one}" for one in (*found, *self.lacking())]
+        tight = [self.memory.tight] if self.memory.tight else []
+        return [f"degraded: {one}" for one in (*found, *self.lacking(), *tight)]
 
     def stale(self) -> str:
         return self._cluster.stale() if self._cluster else ""
@@ -268,13 +271,15 @@ class Service(Readings):
         return error
 
     def metrics(self) -> bytes:
-        stale, lacking = bool(self.stale()), bool(self.lacking())
+        memory = self.memory.once()
+        holding = {STALE: self.stale(), LACKING: self.lacking(), TIGHT: self.memory.tight}
         leading = self._cluster is not None and bool(self._cluster.term())
         standing = Standing(
             ready=not self.unavailable(),
             leading=leading,
-            causes=frozenset(cause for cause, holds in ((STALE, stale), (LACKING, lacking)) if holds),
+            causes=frozenset(cause for cause, holds in holding.items() if holds),
             watch_age_s=self.watch_age_s(),
+            memory=memory,
         )
         return self._metrics.render(self.engine, standing, now_s=self._clock())
 

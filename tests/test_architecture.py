@@ -23,6 +23,7 @@ LAYERS = (
         "scheduler.quantity",
         "scheduler.eligibility",
         "scheduler.version",
+        "scheduler.memory",
     ),
     ("scheduler.classes",),
     ("scheduler.tracing",),

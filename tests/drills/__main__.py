@@ -61,6 +61,13 @@ def large(_: argparse.Namespace) -> tuple[bool, str]:
     return large_gangs()
 
 
+def scarce(_: argparse.Namespace) -> tuple[bool, str]:
+    """What a machine may be short of."""
+    from tests.drills.scarce import scarcities
+
+    return scarcities()
+
+
 def crash(name: str) -> tuple[str, ...]:
     """One of the end-to-end tests of crashes."""
     return (f"tests/e2e/test_crashes.py::{name}",)
@@ -122,6 +129,7 @@ DRILLS = (
     ),
     Drill("16", "each right taken away", ("tests/e2e/test_shipped.py",)),
     Drill("H", "whatever the OpenAPI document allows, and forbids", ("tests/drills/test_api.py",)),
+    Drill("17", "full disk, read-only root, no DNS, 128 MiB of memory", run=scarce),
     Drill("19", "gangs of 1,000 and 5,000 pods, real control plane", run=large),
     Drill("22", "hostile snapshots and manifests", ("tests/rpc/test_hostile.py",)),
     Drill(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -28,9 +28,19 @@ _ROOT = Path(__file__).parents[2]
 
 
 class Process:
-    """One Lockstep process."""
+    """One Lockstep process. `prefix`: the beginning of its command line; `server`: the API server that it
+    is told of, when not the real one on a way that we hold; `environment`: variables beside ours."""
 
-    def __init__(self, stage: Stage, name: str, *, service: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        name: str,
+        *,
+        service: dict[str, Any],
+        prefix: Sequence[str] = (),
+        server: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name, self.stage = name, stage
         self.way: Way = stage.wires.way()
         (self.port,) = free_ports(1)
@@ -43,11 +53,17 @@ class Process:
         }
         config.write_text(json.dumps(document), encoding="utf-8")
         self.log = stage.lab.plane.logs / f"{name}.log"
-        command = [sys.executable, "-m", "scheduler.cli", "serve", f"--config={config}"]
-        command.append(f"--kubeconfig={self._kubeconfig(folder)}")
+        command = [*prefix, sys.executable, "-m", "scheduler.cli", "serve", f"--config={config}"]
+        command.append(f"--kubeconfig={self._kubeconfig(folder, server)}")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=_ROOT, process_group=0
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=_ROOT,
+                process_group=0,
+                env={**os.environ, **(environment or {})},
             )
         stage.wires.backends.append(self.url)
 
@@ -92,9 +108,9 @@ class Process:
         with urlopen(self.url + "/v1/gangs", timeout=5) as reply:
             return {row["gang"]: row["state"] for row in json.load(reply)["gangs"]}
 
-    def _kubeconfig(self, folder: Path) -> Path:
+    def _kubeconfig(self, folder: Path, server: str) -> Path:
         config = yaml.safe_load(self.stage.lab.plane.kubeconfig("lockstep").read_text())
-        config["clusters"][0]["cluster"] = {"server": self.way.url}
+        config["clusters"][0]["cluster"] = {"server": server or self.way.url}
         file = folder / f"{self.name}.kubeconfig"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
         return file
@@ -127,19 +143,34 @@ class Stage:
     def start_scheduler(self) -> None:
         self.lab.plane.start_scheduler(extender_url=self.extender)
 
-    def start(self, *, ready: bool = True, **service: Any) -> Process:
-        """One more process."""
+    def start(
+        self,
+        *,
+        ready: bool = True,
+        prefix: Sequence[str] = (),
+        server: str = "",
+        environment: Mapping[str, str] | None = None,
+        **service: Any,
+    ) -> Process:
+        """One more process; `service` is that section of its configuration."""
         self._number += 1
-        process = Process(self, f"lockstep-{self._number}", service=service)
+        process = Process(
+            self,
+            f"lockstep-{self._number}",
+            service=service,
+            prefix=prefix,
+            server=server,
+            environment=environment,
+        )
         self.processes.append(process)
         if ready:
             self.lab.eventually(process.ready, timeout_s=60, what="lockstep to be ready")
         return process
 
-    def replica(self) -> Process:
+    def replica(self, *, environment: Mapping[str, str] | None = None) -> Process:
         """One more that competes for the lease."""
         identity = f"replica-{self._number + 1}"
-        return self.start(ready=False, leadership={"identity": identity})
+        return self.start(ready=False, environment=environment, leadership={"identity": identity})
 
     def create(self, name: str, size: int, *, gpus: int = 4, **annotations: str) -> set[str]:
         """A gang; the names of its pods."""

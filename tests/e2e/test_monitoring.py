@@ -106,6 +106,7 @@ def test_refused_bindings_fire_their_alert_and_no_other() -> None:
     [
         (STALE, "LockstepPlansNothing"),
         (replace(WELL, causes=frozenset({"rights"})), "LockstepRightMissing"),
+        (replace(WELL, causes=frozenset({"memory"})), "LockstepMemoryTight"),
         (replace(WELL, leading=False), "LockstepNobodyLeads"),
     ],
 )
