@@ -68,6 +68,27 @@ def scarce(_: argparse.Namespace) -> tuple[bool, str]:
     return scarcities()
 
 
+def clocks(_: argparse.Namespace) -> tuple[bool, str]:
+    """Wall clocks that lie to two replicas."""
+    from tests.drills.clocks import clock_jumps
+
+    return clock_jumps()
+
+
+def rolling(_: argparse.Namespace) -> tuple[bool, str]:
+    """An update where nothing is free, and a loss."""
+    from tests.drills.rolling import update_with_a_loss
+
+    return update_with_a_loss()
+
+
+def versions(options: argparse.Namespace) -> tuple[bool, str]:
+    """Replicas of two versions."""
+    from tests.drills.versions import mixed_versions
+
+    return mixed_versions(options.earlier)
+
+
 def crash(name: str) -> tuple[str, ...]:
     """One of the end-to-end tests of crashes."""
     return (f"tests/e2e/test_crashes.py::{name}",)
@@ -105,6 +126,7 @@ DRILLS = (
         "watches that stand still while the API server answers",
         crash("test_a_silent_watch_is_noticed_while_the_server_answers"),
     ),
+    Drill("7", "the wall clock of leader or standby jumps by an hour, and stands still", run=clocks),
     Drill("7", "leases do not believe clocks", ("tests/scheduler/test_lease.py",)),
     Drill(
         "8",
@@ -130,7 +152,9 @@ DRILLS = (
     Drill("16", "each right taken away", ("tests/e2e/test_shipped.py",)),
     Drill("H", "whatever the OpenAPI document allows, and forbids", ("tests/drills/test_api.py",)),
     Drill("17", "full disk, read-only root, no DNS, 128 MiB of memory", run=scarce),
+    Drill("18", "upgrade and rollback under load, replicas of two versions", run=versions),
     Drill("19", "gangs of 1,000 and 5,000 pods, real control plane", run=large),
+    Drill("20", "rolling update of a full cluster, a node dies amid it", run=rolling),
     Drill("22", "hostile snapshots and manifests", ("tests/rpc/test_hostile.py",)),
     Drill(
         "S",
@@ -174,6 +198,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--real-kills", type=int, default=1_000, help="gang placements of drill 1b, four to a kill"
     )
+    parser.add_argument("--earlier", default="cfdd8af", help="commit that stands for a release in drill 18")
     return parser.parse_args(arguments)
 
 

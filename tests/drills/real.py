@@ -167,10 +167,12 @@ class Stage:
             self.lab.eventually(process.ready, timeout_s=60, what="lockstep to be ready")
         return process
 
-    def replica(self, *, environment: Mapping[str, str] | None = None) -> Process:
+    def replica(self, *, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Process:
         """One more that competes for the lease."""
         identity = f"replica-{self._number + 1}"
-        return self.start(ready=False, environment=environment, leadership={"identity": identity})
+        return self.start(
+            ready=False, prefix=prefix, environment=environment, leadership={"identity": identity}
+        )
 
     def create(self, name: str, size: int, *, gpus: int = 4, **annotations: str) -> set[str]:
         """A gang; the names of its pods."""
