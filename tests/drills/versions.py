@@ -44,8 +44,8 @@ def mixed_versions(commit: str) -> tuple[bool, str]:
     each = ", ".join(f"{one:.1f}" for one in taken_s)
     told = (
         f"{commit} and this version in turns, by SIGTERM, SIGTERM, kill -9, kill -9: the next led after "
-        f"{each} s, every plan that waited was carried out as it stood; of {len(load.gangs)} gangs that arrived "
-        f"meanwhile {whole} whole; {overfull} overfull nodes, {broken} broken promises"
+        f"{each} s, every plan that waited was carried out as it stood; of {len(load.gangs)} gangs that "
+        f"arrived meanwhile {whole} whole; {overfull} overfull nodes, {broken} broken promises"
     )
     return whole == len(load.gangs) and not overfull and not broken, told
 
