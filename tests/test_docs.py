@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import feeds, files, mapfeed, recorder
-from scheduler.extender import server
+from scheduler.extender import binder, server
 from scheduler.model import Code
 from scheduler.placement import changes, defragment
 from scheduler.rpc import calls, watching
@@ -39,6 +39,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         recorder.MOST_BYTES // mib,
         changes.MOST_FACTS,
         changes.MOST_SOLVES,
+        binder.REMEMBERED,
         defragment.MOST_NODES,
     )
     rows = re.findall(r"^\| .+ \| ([0-9,]+) \| .+ \|$", (DOCS / "limits.md").read_text(), re.MULTILINE)

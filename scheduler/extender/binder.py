@@ -36,7 +36,7 @@ class WriteBinding(Protocol):
     ) -> Awaitable[Outcome]: ...
 
 
-_REMEMBERED = 6
+REMEMBERED = 6
 """For how many times `hold_s` it counts that a member was sent to its node by its scheduler."""
 
 
@@ -163,7 +163,7 @@ class Binder:
         record = self._engine.gangs[barrier.gang]
         if len(barrier.waiting) + len(barrier.asked_s) < len(record.pods) - record.bound:
             return
-        oldest_s = self._clock() - _REMEMBERED * self._hold_s
+        oldest_s = self._clock() - REMEMBERED * self._hold_s
         asked = {uid for uid, asked_s in barrier.asked_s.items() if asked_s >= oldest_s}
         coming = [uid for uid, pod in record.pods.items() if pod.node is None and uid not in barrier.waiting]
         if not asked.issuperset(coming):
