@@ -87,7 +87,8 @@ def _table(document: Report, *, wide: bool) -> None:
 def _row(gang: Report) -> tuple[str, ...]:
     shape = gang.get("shape", {})
     numbers = [str(shape.get(key) or "-") for key in ("pods", "gpus", "tp", "pp", "dp")]
-    return (gang["gang"], gang["verdict"], gang["proof"], *numbers, _where(gang))
+    proof = "-" if gang["verdict"] == "invalid" else gang["proof"]  # nothing was solved
+    return (gang["gang"], gang["verdict"], proof, *numbers, _where(gang))
 
 
 def _where(gang: Report) -> str:
