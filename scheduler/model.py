@@ -233,7 +233,8 @@ class Membership:
 
     `size` counts pods; `rank` and `group` are None or "" when the pod does not say. With `least` the
     size is the fewest to start with; with `role` the group speaks for itself of sizes and constraints.
-    `parts`: groups of groups, or parts of its group, that it is in and that have wishes of their own."""
+    `parts`: groups of groups, or parts of its group, that it is in and that have wishes of their own.
+    `unkept`: what is asked for about it and other gangs together, which no decision on one gang can keep."""
 
     gang: GangKey
     source: str
@@ -249,6 +250,7 @@ class Membership:
     least: bool = False
     role: bool = False
     parts: tuple[str, ...] = ()
+    unkept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,8 @@ def assemble(members: Members) -> Gang:
         ),
         policy=_first_said(members, lambda m: m.policy, ""),
     )
-    gang = replace(gang, warnings=(*gang.warnings, *worlds.doubts(members)))
+    unkept = dict.fromkeys(one for _, membership in members for one in membership.unkept)
+    gang = replace(gang, warnings=(*gang.warnings, *unkept, *worlds.doubts(members)))
     gang = with_products(gang, faults)
     if faults:
         raise InvalidInput(*faults)

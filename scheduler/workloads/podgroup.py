@@ -49,7 +49,9 @@ class NativePodGroup:
         if group.min_count is None:
             return None
         wishes = _topology(group.topology_key, "gang", "PodGroup")
-        return Membership(key, SOURCE, size=_count(group), least=True, constraints=wishes)
+        return Membership(
+            key, SOURCE, size=_count(group), least=True, constraints=wishes, unkept=_unkept(group, known)
+        )
 
 
 def _count(group: PodGroup) -> int:
@@ -68,8 +70,9 @@ def _topology(label: str | None, scope: str, kind: str) -> tuple[Constraint, ...
     return (Constraint("group" if scope == "group" else "gang", label, True, source),)
 
 
-def _above(group: PodGroup, known: Known) -> list[Workload]:
-    """The composite groups above a pod group, from the nearest to the topmost that has the gang policy."""
+def _line(group: PodGroup, known: Known) -> tuple[list[Workload], int]:
+    """All composite groups above a pod group, the nearest first, and how many of them reach to the topmost
+    that has the gang policy."""
     found: list[Workload] = []
     parent, gangs = group.parent, 0
     for _ in range(_DEEPEST):
@@ -79,7 +82,24 @@ def _above(group: PodGroup, known: Known) -> list[Workload]:
         found.append(above)
         gangs = len(found) if above.gang else gangs
         parent = next(iter(above.groups), "")
+    return found, gangs
+
+
+def _above(group: PodGroup, known: Known) -> list[Workload]:
+    """The composite groups above a pod group, from the nearest to the topmost that has the gang policy."""
+    found, gangs = _line(group, known)
     return found[:gangs]
+
+
+def _unkept(group: PodGroup, known: Known) -> tuple[str, ...]:
+    """The wishes of composite groups above that: their groups are gangs of their own, planned one by one."""
+    found, gangs = _line(group, known)
+    return tuple(
+        f"compositepodgroup {one.key.namespace}/{one.key.name} asks for one domain at {wish.level} for all "
+        "its groups, and has no gang policy: they are planned one by one, and this is not kept"
+        for one in found[gangs:]
+        for wish in one.constraints
+    )
 
 
 def _root(group: PodGroup, known: Known) -> Workload | None:
@@ -114,6 +134,7 @@ def _of_composite(group: PodGroup, root: Workload, known: Known) -> Membership:
         role=True,
         constraints=(*root.constraints, *inner),
         parts=tuple(each.key.name for each in between),
+        unkept=_unkept(group, known),
     )
 
 

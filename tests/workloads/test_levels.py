@@ -40,8 +40,9 @@ def labelled(name: str, labels: Mapping[str, str] = {}, annotations: Mapping[str
     return replace(pod(name, gpus=1), labels=dict(labels), annotations=dict(annotations))
 
 
-def composite(name: str, *, parent: str = "", key: str = "", groups: int = 1) -> Workload:
-    spec: dict[str, Any] = {"schedulingPolicy": {"gang": {"minGroupCount": groups}}}
+def composite(name: str, *, parent: str = "", key: str = "", groups: int = 1, gang: bool = True) -> Workload:
+    policy = {"gang": {"minGroupCount": groups}} if gang else {"basic": {}}
+    spec: dict[str, Any] = {"schedulingPolicy": policy}
     spec |= {"parentCompositePodGroupName": parent} if parent else {}
     spec |= {"schedulingConstraints": {"topology": [{"key": key}]}} if key else {}
     return owner("scheduling.k8s.io/v1alpha2", "CompositePodGroup", name, spec)
@@ -68,6 +69,18 @@ def test_the_levels_of_composite_groups_between_the_gang_and_its_groups_hold() -
         ("group", RACK, ""),
     }
     assert {member.parts for member in gang.members} == {("mid-a",), ("mid-b",)}
+
+
+@pytest.mark.parametrize("gang", [True, False], ids=["a gang of groups", "a gang of pods"])
+def test_a_wish_for_several_gangs_together_is_told_and_not_kept(gang: bool) -> None:
+    middle = composite("mid", parent="all", gang=gang)
+    above = composite("all", key=BLOCK, gang=False)
+    known = known_of([PodGroup("default", "a0", "a0", 2, RACK, parent="mid")], [middle, above])
+    found = gang_of(composed(("a0",)), known)
+    (told,) = found.warnings
+    assert "compositepodgroup default/all" in told and BLOCK in told and "not kept" in told
+    assert BLOCK not in {constraint.level for constraint in found.constraints}
+    assert gang_of(composed(("a0", "a1", "b0", "b1")), nested()).warnings == ()
 
 
 def test_a_composite_group_is_whole_when_those_inside_it_are() -> None:
