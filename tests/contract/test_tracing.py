@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -58,5 +59,8 @@ def test_a_collector_that_is_away_hinders_nobody() -> None:
         answer = await running.post("filter", asked(alone))
         assert answer["NodeNames"] == NAMES
 
+    before = set(threading.enumerate())
     tracer = tracer_to("http://127.0.0.1:9/v1/traces")
     run(test, tracer=tracer)
+    tracer.close()
+    assert set(threading.enumerate()) <= before  # nobody goes on trying
