@@ -135,7 +135,8 @@ def _unknown(given: dict[str, str], pod: Pod) -> list[InvalidField]:
     for key, value in given.items():
         word = key.removeprefix(PREFIX)
         if word not in KNOWN:
-            nearest = difflib.get_close_matches(word, KNOWN, n=1)
+            short = [key for key, name in SIZES.items() if _SHORT[name] == word]
+            nearest = short or difflib.get_close_matches(word, KNOWN, n=1)
             hint = f"did you mean {PREFIX}{nearest[0]}? " if nearest else ""
             public = ", ".join(one for one in KNOWN if one not in WRITTEN_BY_US)
             faults.append(InvalidField(pod.name, key, value, f"{hint}the known annotations are {public}"))

@@ -345,6 +345,12 @@ class TestStrays:
         assert (fault.object, fault.field, fault.value) == ("pod default/p", PREFIX + "gnag", "g")
         assert fault.wanted.startswith(f"did you mean {PREFIX}gang?")
 
+    def test_the_short_name_of_a_size_leads_to_its_annotation(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            membership_of(pod("p", gang="g", tp="8"), {})
+        (fault,) = caught.value.faults
+        assert fault.wanted.startswith(f"did you mean {PREFIX}tensor-parallel?")
+
     def test_details_of_no_gang(self) -> None:
         with pytest.raises(InvalidInput) as caught:
             membership_of(pod("p", gang_size="4", required="gang=rack"), {})
