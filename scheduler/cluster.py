@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -202,10 +203,10 @@ class LiveCluster:
     async def bind(
         self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str, version: str = ""
     ) -> Outcome:
-        """Write one Binding until its outcome is certain."""
+        """Write one Binding until its outcome is certain. A pod of no gang does not queue behind gangs."""
         term = self.leadership.term
         place = _place(slot, plan, term) if slot else None
-        async with self._bindings:
+        async with self._bindings if slot else contextlib.nullcontext():
             return await writes.bind(
                 self._client, place, pod=pod, uid=uid, node=node, version=version, may=self._while(term)
             )

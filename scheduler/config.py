@@ -56,7 +56,7 @@ class ServiceConfig:
     a Binding is held back at most half of it. `lease_s`: how long a reservation outlives the
     last sign of its gang. `stale_s`: silence of a watch after which nothing new is planned.
     `writes_in_flight`: how many pods are given their plan at once, and beside them how many Bindings are
-    written: more would bind no gang sooner, and keep schedulers waiting for their answers.
+    written. The more, the longer schedulers wait for their answers while many gangs arrive.
     `grpc`: host:port of the gRPC API; empty for none. `metrics`, `api`: host:port of a port of their own
     for /metrics with the probes, and for /v1; empty for the port of kube-scheduler. `tls` is for every
     port. `auth`: whether metrics, API and gRPC ask for a bearer token that the API server knows.
