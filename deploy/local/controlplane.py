@@ -166,6 +166,12 @@ class ControlPlane:
         time.sleep(down_s)
         self._start_apiserver()
 
+    def restart_etcd(self, *, down_s: float = 0.0) -> None:
+        """Kill etcd under the running API server and start it again on its data, after `down_s`."""
+        self._running.pop("etcd").kill()
+        time.sleep(down_s)
+        self._start_etcd()
+
     def pids(self) -> dict[str, int]:
         """Process id of every running component, by program name."""
         return {name: component.pid for name, component in self._running.items()}
@@ -187,10 +193,13 @@ class ControlPlane:
         client_port, peer_port, self._api_port = free_ports(3)
         self._etcd_url = f"http://127.0.0.1:{client_port}"
         peer_url = f"http://127.0.0.1:{peer_port}"
-        flags = [f"--data-dir={data}", f"--client-url={self._etcd_url}", f"--peer-url={peer_url}"]
-        etcd = self._launch("etcd", flags)
-        etcd.wait_ready(lambda: answers(f"{self._etcd_url}/health"), timeout_s=_READY_TIMEOUT_S)
+        self._etcd_flags = [f"--data-dir={data}", f"--client-url={self._etcd_url}", f"--peer-url={peer_url}"]
+        self._start_etcd()
         self._start_apiserver()
+
+    def _start_etcd(self) -> None:
+        etcd = self._launch("etcd", self._etcd_flags)
+        etcd.wait_ready(lambda: answers(f"{self._etcd_url}/health"), timeout_s=_READY_TIMEOUT_S)
 
     def _start_apiserver(self) -> None:
         server = self._launch("kube-apiserver", self._apiserver_flags())

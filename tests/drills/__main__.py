@@ -120,6 +120,7 @@ DRILLS = (
         "API server away for 40 s: nothing new is planned, and it says so",
         crash("test_stale_data_refuses_new_plans_and_says_so"),
     ),
+    Drill("1e", "etcd killed alone amid the Bindings", crash("test_etcd_may_be_killed_amid_the_bindings")),
     Drill("4", "watch: 410, drop, duplicate, deletion missed", ("tests/contract/test_kube_watch.py",)),
     Drill(
         "4",

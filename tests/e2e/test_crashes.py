@@ -97,6 +97,21 @@ def test_scheduler_and_api_server_may_be_killed_amid_the_bindings(stage: Stage) 
     assert stage.overfull() == []
 
 
+@pytest.mark.usefixtures("alone")
+def test_etcd_may_be_killed_amid_the_bindings(stage: Stage) -> None:
+    """Alone, under the running API server, after the first Bindings."""
+    names = stage.create("etcd", MEMBERS)
+    stage.lab.eventually(lambda: stage.bound(names) > 0, pause_s=0.005, what="the first Bindings")
+    at_kill = stage.bound(names)
+    stage.lab.plane.restart_etcd(down_s=1.0)
+    began = time.monotonic()
+    outcome, _ = stage.whole_or_released(names, within_s=RESTARTED_S)
+    print(
+        f"figure: killed with {at_kill} of {MEMBERS} bound: {outcome} {time.monotonic() - began:.1f} s later"
+    )
+    assert stage.overfull() == [] and stage.broken_promises() == []
+
+
 def test_what_was_begun_and_cannot_be_completed_is_released(stage: Stage, alone: Process) -> None:
     names = killed_after(stage, alone, 3, "stuck")
     taken = set(stage.lab.nodes_of(names).values())
