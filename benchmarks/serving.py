@@ -34,7 +34,7 @@ def figures(*, runs: int, tell: Tell) -> list[Callable[[], Figure]]:
     return [
         lambda: filter_beside_solve(1_000, calls=300 * runs, target=5, tell=tell),
         lambda: filter_beside_solve(5_000, calls=300 * runs, target=15, tell=tell),
-        lambda: many_gangs(5_000, 500, runs=3, target=100, tell=tell),
+        lambda: many_gangs(5_000, 500, runs=runs, target=100, tell=tell),
         lambda: restart(5_000, 50_000, target=10, tell=tell),
         lambda: resident(target=400),
     ]

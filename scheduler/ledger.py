@@ -8,7 +8,7 @@ its pods are seen bound (they become used), when it is released, or when its lea
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -192,6 +192,13 @@ class Ledger:
         """Owners of what is held on a node, also on one that is gone."""
         return self._holders.on(node)
 
+    def held_on(self, node: NodeName) -> Iterator[tuple[GangKey, PodShape]]:
+        """Owner and shape of every pod that something is held for on a node."""
+        for owner in self.holders(node):
+            for there, shape in self.holds[owner].pods.values():
+                if there == node:
+                    yield owner, shape
+
     def renew(self, owner: GangKey, expires_s: float) -> None:
         """Extend a lease on evidence that the gang still moves."""
         old = self.holds.get(owner)
@@ -339,10 +346,8 @@ class Ledger:
         for node, shape in self._running.values():
             if node == name:
                 self._add(self._used, node, shape, sign=1)
-        for hold in self.holds.values():
-            for node, shape in hold.pods.values():
-                if node == name:
-                    self._add(self._held, node, shape, sign=1)
+        for _, shape in self.held_on(name):
+            self._add(self._held, name, shape, sign=1)
 
     def _ensure_ports(self, shape: PodShape) -> None:
         for port in shape.host_ports:

@@ -80,19 +80,21 @@ class MemoryWatch:
     """Looks now and then; says in the log when memory becomes tight and when it no longer is."""
 
     def __init__(self, look: Callable[[], Memory] = look) -> None:
-        self._look = look
-        self.tight = ""
+        self._look, self._last = look, Memory(0)
+
+    @property
+    def tight(self) -> str:
+        """What was to be said at the last look."""
+        return self._last.tight()
 
     def once(self) -> Memory:
         """Look now."""
-        found = self._look()
-        tight = found.tight()
-        if tight and not self.tight:
-            log.warning("degraded: %s", tight)
-        elif self.tight and not tight:
+        before, self._last = self.tight, self._look()
+        if self.tight and not before:
+            log.warning("degraded: %s", self.tight)
+        elif before and not self.tight:
             log.info("there is memory enough again")
-        self.tight = tight
-        return found
+        return self._last
 
     async def run(self) -> None:
         """Look every some seconds; until cancelled."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
@@ -28,6 +29,27 @@ class PortTaken(StartError):
     """Someone else took a port between our choosing it and the component's listening on it."""
 
 
+def spawned(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """A child that reads nothing, appends to a log and leads its own process group; `folder`: where it is
+    started, `environment`: variables beside ours."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            process_group=0,
+            env={**os.environ, **(environment or {})},
+        )
+
+
 class Component:
     """A running child process that appends to its own log.
 
@@ -40,10 +62,7 @@ class Component:
         self.name = name
         self.log = log
         self._log_start = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
-            )
+        self._process = spawned(command, log=log)
 
     @property
     def pid(self) -> int:

@@ -12,7 +12,6 @@ Used alike by the demo, the end-to-end tests and the benchmarks.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import ssl
 import subprocess
@@ -26,7 +25,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from deploy.local.api import ApiClient
-from deploy.local.component import free_ports
+from deploy.local.component import free_ports, spawned
 from deploy.local.controllers import KUBELET_LABEL, Controllers
 from deploy.local.controlplane import ControlPlane
 from deploy.local.objects import Object, node_object
@@ -142,16 +141,8 @@ class Lab:
         arguments = [f"--config={file}", f"--kubeconfig={self.plane.kubeconfig('lockstep')}"]
         command = [sys.executable, "-m", "deploy.local.tied", "serve", *arguments]
         root = Path(__file__).parents[2]
-        with self.log.open("ab") as log:
-            self._service = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=root,
-                process_group=0,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+        unbuffered = {"PYTHONUNBUFFERED": "1"}
+        self._service = spawned(command, log=self.log, folder=root, environment=unbuffered)
         self.eventually(self._ready, timeout_s=_READY_S, what="lockstep to be ready")
 
     def stop_lockstep(self, *, kill: bool = False) -> None:

@@ -17,14 +17,9 @@ def endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[GangKey, ...]:
     """Owners of holds that a change of these nodes has made impossible."""
     found: dict[GangKey, None] = {}
     for name in sorted(changed):
-        known = ledger.nodes.get(name)
-        for owner in ledger.holders(name):
-            shapes = [shape for node, shape in ledger.holds[owner].pods.values() if node == name]
-            if (
-                known is None
-                or ledger.overdrawn(name)
-                or any(ineligible(one, known) is not None for one in shapes)
-            ):
+        known, overdrawn = ledger.nodes.get(name), ledger.overdrawn(name)
+        for owner, shape in ledger.held_on(name):
+            if known is None or overdrawn or ineligible(shape, known) is not None:
                 found[owner] = None
     return tuple(found)
 

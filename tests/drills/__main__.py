@@ -16,6 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.drills.clocks import clock_jumps
+from tests.drills.large import large_gangs
+from tests.drills.rolling import update_with_a_loss
+from tests.drills.scarce import scarcities
+from tests.drills.versions import mixed_versions
+
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MARK = "<!-- written by python -m tests.drills --record -->"
@@ -52,41 +58,6 @@ def kills_for_real(options: argparse.Namespace) -> tuple[bool, str]:
     from tests.drills.killing import random_kills
 
     return random_kills(options.real_kills)
-
-
-def large(_: argparse.Namespace) -> tuple[bool, str]:
-    """Gangs that arrive more slowly than a Binding call may be kept."""
-    from tests.drills.large import large_gangs
-
-    return large_gangs()
-
-
-def scarce(_: argparse.Namespace) -> tuple[bool, str]:
-    """What a machine may be short of."""
-    from tests.drills.scarce import scarcities
-
-    return scarcities()
-
-
-def clocks(_: argparse.Namespace) -> tuple[bool, str]:
-    """Wall clocks that lie to two replicas."""
-    from tests.drills.clocks import clock_jumps
-
-    return clock_jumps()
-
-
-def rolling(_: argparse.Namespace) -> tuple[bool, str]:
-    """An update where nothing is free, and a loss."""
-    from tests.drills.rolling import update_with_a_loss
-
-    return update_with_a_loss()
-
-
-def versions(options: argparse.Namespace) -> tuple[bool, str]:
-    """Replicas of two versions."""
-    from tests.drills.versions import mixed_versions
-
-    return mixed_versions(options.earlier)
 
 
 def crash(name: str) -> tuple[str, ...]:
@@ -127,7 +98,11 @@ DRILLS = (
         "watches that stand still while the API server answers",
         crash("test_a_silent_watch_is_noticed_while_the_server_answers"),
     ),
-    Drill("7", "the wall clock of leader or standby jumps by an hour, and stands still", run=clocks),
+    Drill(
+        "7",
+        "the wall clock of leader or standby jumps by an hour, and stands still",
+        run=lambda _: clock_jumps(),
+    ),
     Drill("7", "leases do not believe clocks", ("tests/scheduler/test_lease.py",)),
     Drill(
         "8",
@@ -152,10 +127,14 @@ DRILLS = (
     ),
     Drill("16", "each right taken away", ("tests/e2e/test_shipped.py",)),
     Drill("H", "whatever the OpenAPI document allows, and forbids", ("tests/drills/test_api.py",)),
-    Drill("17", "full disk, read-only root, no DNS, 128 MiB of memory", run=scarce),
-    Drill("18", "upgrade and rollback under load, replicas of two versions", run=versions),
-    Drill("19", "gangs of 1,000 and 5,000 pods, real control plane", run=large),
-    Drill("20", "rolling update of a full cluster, a node dies amid it", run=rolling),
+    Drill("17", "full disk, read-only root, no DNS, 128 MiB of memory", run=lambda _: scarcities()),
+    Drill(
+        "18",
+        "upgrade and rollback under load, replicas of two versions",
+        run=lambda options: mixed_versions(options.earlier),
+    ),
+    Drill("19", "gangs of 1,000 and 5,000 pods, real control plane", run=lambda _: large_gangs()),
+    Drill("20", "rolling update of a full cluster, a node dies amid it", run=lambda _: update_with_a_loss()),
     Drill("22", "hostile snapshots and manifests", ("tests/rpc/test_hostile.py",)),
     Drill(
         "S",

@@ -10,6 +10,7 @@ from pathlib import Path
 from struct import pack_into
 from typing import Any
 
+from deploy.local.lab import PODS
 from tests.drills.real import Process, Stage
 
 LEASES = "/apis/coordination.k8s.io/v1/leases"
@@ -137,7 +138,7 @@ def _lease(stage: Stage) -> dict[str, Any]:
 def _standing(stage: Stage, leader: Process) -> tuple[object, ...]:
     """Who leads in which term, what is planned, and what the pods carry of it."""
     lease, plans = _lease(stage), set()
-    for pod in stage.lab.client.get("/api/v1/namespaces/default/pods")["items"]:
+    for pod in stage.lab.client.get(PODS)["items"]:
         given = {key: value for key, value in pod["metadata"]["annotations"].items() if "lockstep" in key}
         plans.add((pod["metadata"]["uid"], *sorted(given.items())))
     ready = [one.ready() for one in stage.processes]

@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -17,7 +18,7 @@ from urllib.request import urlopen
 
 import yaml
 
-from deploy.local.component import free_ports
+from deploy.local.component import free_ports, spawned
 from deploy.local.lab import PODS, Lab
 from deploy.local.objects import GPU, gang_pods
 from tests.drills.wires import Way, Wires
@@ -55,16 +56,7 @@ class Process:
         self.log = stage.lab.plane.logs / f"{name}.log"
         command = [*prefix, sys.executable, "-m", "scheduler.cli", "serve", f"--config={config}"]
         command.append(f"--kubeconfig={self._kubeconfig(folder, server)}")
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=_ROOT,
-                process_group=0,
-                env={**os.environ, **(environment or {})},
-            )
+        self.process = spawned(command, log=self.log, folder=_ROOT, environment=environment)
         stage.wires.backends.append(self.url)
 
     @property
@@ -103,6 +95,10 @@ class Process:
     def ready(self) -> bool:
         return self.readiness()[0] == 200
 
+    def logged(self) -> str:
+        """All that it has said."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
     def gangs(self) -> dict[str, str]:
         """State by gang."""
         with urlopen(self.url + "/v1/gangs", timeout=5) as reply:
@@ -114,6 +110,25 @@ class Process:
         file = folder / f"{self.name}.kubeconfig"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
         return file
+
+
+class Meanwhile:
+    """Something that is done again and again while a block lasts."""
+
+    def __init__(self, act: Callable[[], None], *, every_s: float) -> None:
+        self._act, self._every_s, self._end = act, every_s, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *about: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(self._every_s):
+            self._act()
 
 
 class Stage:
@@ -183,6 +198,14 @@ class Stage:
     def bound(self, names: set[str]) -> int:
         return len(self.lab.nodes_of(names))
 
+    def all_bound(self, names: set[str], *, within_s: float) -> bool:
+        """Whether all of the pods have their nodes in time."""
+        try:
+            self.lab.wait_bound(names, timeout_s=within_s)
+        except TimeoutError:
+            return False
+        return True
+
     def whole_or_released(self, names: set[str], *, within_s: float) -> tuple[str, float]:
         """What became of a gang, and after how many seconds; raises TimeoutError while it is half."""
         began = time.monotonic()
@@ -211,9 +234,4 @@ class Stage:
 
     def broken_promises(self) -> list[str]:
         """Lines in which a process in paranoid mode says that a safety property does not hold."""
-        return [
-            line
-            for one in self.processes
-            for line in one.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            if LOG_BROKEN in line
-        ]
+        return [line for one in self.processes for line in one.logged().splitlines() if LOG_BROKEN in line]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
-from deploy.local.lab import Lab
+from deploy.local.lab import PODS, Lab
+from tests.drills.real import LOG_BROKEN, Meanwhile
 from tests.e2e.workloads import domains, kubelet, lws, lws_pods, pod_spec, templated, uids
 from topology.synthetic import nvl72
 
 GROUPS, SIZE = 3, 4
 WITHIN_S = 180.0
 _NAME = "full"
-_PODS = "/api/v1/namespaces/default/pods"
 _KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -25,7 +24,8 @@ def update_with_a_loss() -> tuple[bool, str]:
         _apply(lab, hostname="old")
         first = lab.wait_bound(_names())
         before = uids(lab, _names())
-        with _Watch(lab) as watch:
+        watch = _Watch(lab)
+        with Meanwhile(watch.look, every_s=0.1):
             began = time.monotonic()
             _apply(lab, hostname="new")
             lab.eventually(lambda: bool(before - uids(lab, _names())), what="the update to begin")
@@ -38,13 +38,12 @@ def update_with_a_loss() -> tuple[bool, str]:
             done_s = time.monotonic() - began
         nodes = lab.nodes_of(_names())
         spread = [len(domains(lab, (nodes[pod] for pod in _group(at)))) for at in range(GROUPS)]
-        broken = lab.log.read_text(encoding="utf-8", errors="replace").count("broken promise")
+        broken = lab.log.read_text(encoding="utf-8", errors="replace").count(LOG_BROKEN)
     told = (
         f"{GROUPS} groups of {SIZE} fill {GROUPS} domains; a node died in the update: its group refused "
         f"after {refused_s:.0f} s ({refused}); with the node back all {GROUPS * SIZE} pods new and placed "
-        f"{done_s:.0f} s after the begin, domains per group {spread}; {watch.looks} looks, longest half-bound"
-        " group "
-        f"{watch.longest_s:.1f} s; {broken} broken promises"
+        f"{done_s:.0f} s after the begin, domains per group {spread}; {watch.looks} looks, longest "
+        f"half-bound group {watch.longest_s:.1f} s; {broken} broken promises"
     )
     return spread == [1] * GROUPS and not broken, told
 
@@ -53,29 +52,18 @@ class _Watch:
     """Looks at the bindings all the time: how long a group was half bound at most."""
 
     def __init__(self, lab: Lab) -> None:
-        self._lab, self._end = lab, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._lab, self._since = lab, dict[tuple[str, ...], float]()
         self.looks, self.longest_s = 0, 0.0
 
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *about: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        since: dict[tuple[str, ...], float] = {}
-        while not self._end.wait(0.1):
-            now_s, half = time.monotonic(), self._half()
-            since = {uids: since.get(uids, now_s) for uids in half}
-            self.longest_s = max([self.longest_s, *(now_s - one for one in since.values())])
-            self.looks += 1
+    def look(self) -> None:
+        now_s = time.monotonic()
+        self._since = {uids: self._since.get(uids, now_s) for uids in self._half()}
+        self.longest_s = max([self.longest_s, *(now_s - one for one in self._since.values())])
+        self.looks += 1
 
     def _half(self) -> set[tuple[str, ...]]:
         """The groups of which all pods are there, none is on its way out, and some have a node."""
-        there = {one["metadata"]["name"]: one for one in self._lab.client.get(_PODS)["items"]}
+        there = {one["metadata"]["name"]: one for one in self._lab.client.get(PODS)["items"]}
         found = set()
         for at in range(GROUPS):
             group = [there[name] for name in _group(at) if name in there]

@@ -44,7 +44,7 @@ def full_disk(stage: Stage) -> tuple[bool, str]:
     with _mounted("mount -t tmpfs -o size=8k none {folder}") as (folder, prefix):
         process = stage.start(prefix=prefix, records=str(folder))
         bound = [_bound(stage, f"disk{number}") for number in range(3)]
-        told = "a decision is not recorded: [Errno 28]" in _log(process)
+        told = "a decision is not recorded: [Errno 28]" in process.logged()
         seen = Path(f"/proc/{process.process.pid}/root{folder}")
         halves = [file for file in seen.iterdir() if not _whole(file.read_text(encoding="utf-8"))]
         _end(process)
@@ -59,7 +59,7 @@ def read_only_root(stage: Stage) -> tuple[bool, str]:
     with _mounted(mount, inside) as (_, prefix):
         process = stage.start(prefix=prefix, records="/records")
         bound = _bound(stage, "readonly")
-        told = "a decision is not recorded: [Errno 30]" in _log(process)
+        told = "a decision is not recorded: [Errno 30]" in process.logged()
         _end(process)
     return bound and told, f"gang bound: {_yes(bound)}, said in the log: {_yes(told)}"
 
@@ -129,24 +129,14 @@ def _cgroup(mib: int) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _bound(stage: Stage, gang: str) -> bool:
-    names = stage.create(gang, 4, gpus=1)
-    try:
-        stage.lab.wait_bound(names, timeout_s=20)
-    except TimeoutError:
-        return False
-    return True
+    return stage.all_bound(stage.create(gang, 4, gpus=1), within_s=20)
 
 
 def _end(process: Process) -> int | None:
     """Tell it to stop; its exit code."""
     process.process.terminate()
     process.ended()
-    process.stage.processes.remove(process)
     return process.process.returncode
-
-
-def _log(process: Process) -> str:
-    return process.log.read_text(encoding="utf-8", errors="replace")
 
 
 def _whole(record: str) -> bool:

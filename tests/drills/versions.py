@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from deploy.local.lab import PODS
-from tests.drills.real import Process, Stage
+from scheduler.model import ANNOTATION_NODE, ANNOTATION_PLAN
+from tests.drills.real import Meanwhile, Process, Stage
 
 ROOT = Path(__file__).parents[2]
 SIZE = 4
 EVERY_S = 1.0
 """So often a gang arrives, all the time."""
-_PLAN = "lockstep.scheduling/plan"
 _MOST = 30
 """Gangs of one GPU a pod; the other GPUs are for the plans that wait."""
 
@@ -31,7 +29,8 @@ def mixed_versions(commit: str) -> tuple[bool, str]:
         leader = stage.replica(prefix=earlier)
         stage.lab.eventually(leader.ready, timeout_s=60, what="a leader of the earlier version")
         taken_s: list[float] = []
-        with _Load(stage) as load:
+        gangs: list[set[str]] = []
+        with Meanwhile(lambda: _one_more(stage, gangs), every_s=EVERY_S):
             for number, (prefix, kill) in enumerate(
                 ((this, False), (earlier, False), (this, True), (earlier, True))
             ):
@@ -39,15 +38,21 @@ def mixed_versions(commit: str) -> tuple[bool, str]:
                 stage.lab.eventually(lambda heir=heir: heir.readiness()[0] == 503, what="a standby")
                 taken_s.append(_hand_over(stage, leader, heir, gang=f"waits{number}", kill=kill))
                 leader = heir
-        whole = sum(_whole(stage, names) for names in load.gangs)
+        whole = sum(stage.all_bound(names, within_s=30) for names in gangs)
         overfull, broken = len(stage.overfull()), len(stage.broken_promises())
     each = ", ".join(f"{one:.1f}" for one in taken_s)
     told = (
         f"{commit} and this version in turns, by SIGTERM, SIGTERM, kill -9, kill -9: the next led after "
-        f"{each} s, every plan that waited was carried out as it stood; of {len(load.gangs)} gangs that "
+        f"{each} s, every plan that waited was carried out as it stood; of {len(gangs)} gangs that "
         f"arrived meanwhile {whole} whole; {overfull} overfull nodes, {broken} broken promises"
     )
-    return whole == len(load.gangs) and not overfull and not broken, told
+    return whole == len(gangs) and not overfull and not broken, told
+
+
+def _one_more(stage: Stage, gangs: list[set[str]]) -> None:
+    """A gang arrives."""
+    if len(gangs) < _MOST:
+        gangs.append(stage.create(f"load{len(gangs)}", SIZE, gpus=1))
 
 
 def _hand_over(stage: Stage, leader: Process, heir: Process, *, gang: str, kill: bool) -> float:
@@ -76,39 +81,9 @@ def _plans(stage: Stage, names: set[str]) -> dict[str, tuple[str, str]]:
     found = {}
     for pod in stage.lab.client.get(PODS)["items"]:
         given = pod["metadata"].get("annotations", {})
-        if pod["metadata"]["name"] in names and _PLAN in given:
-            found[pod["metadata"]["name"]] = (given[_PLAN], given["lockstep.scheduling/assigned-node"])
+        if pod["metadata"]["name"] in names and ANNOTATION_PLAN in given:
+            found[pod["metadata"]["name"]] = (given[ANNOTATION_PLAN], given[ANNOTATION_NODE])
     return found
-
-
-def _whole(stage: Stage, names: set[str]) -> bool:
-    try:
-        stage.lab.wait_bound(names, timeout_s=30)
-    except TimeoutError:
-        return False
-    return True
-
-
-class _Load:
-    """Gangs that arrive all the time."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage, self._end = stage, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.gangs: list[set[str]] = []
-
-    def __enter__(self) -> _Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *about: Any) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.wait(EVERY_S):
-            if len(self.gangs) < _MOST:
-                self.gangs.append(self._stage.create(f"load{len(self.gangs)}", SIZE, gpus=1))
 
 
 @contextmanager
