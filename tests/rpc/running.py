@@ -14,6 +14,7 @@ from aiohttp import web
 from scheduler.config import Config, ServiceConfig
 from scheduler.engine.facts import NodesSeen, PodSeen
 from scheduler.extender.server import application
+from scheduler.extender.tls import Files
 from scheduler.model import Node, Pod
 from scheduler.rpc.lockstep.v1 import lockstep_pb2 as pb
 from scheduler.rpc.lockstep.v1.lockstep_pb2_grpc import LockstepStub
@@ -78,8 +79,9 @@ class Running:
 Test = Callable[[Running], Awaitable[None]]
 
 
-def run(test: Test, *, nodes: tuple[Node, ...] = (), **config: Any) -> None:
-    """Run a test against a service over two leaves of four nodes, or over other nodes."""
+def run(test: Test, *, nodes: tuple[Node, ...] = (), tls: Files | None = None, **config: Any) -> None:
+    """Run a test against a service over two leaves of four nodes, or over other nodes. With `tls` the gRPC
+    port speaks it, and the test has to make channels of its own."""
 
     async def inside() -> None:
         service, cluster = Service(Config(service=ServiceConfig(**config))), Cluster()
@@ -95,7 +97,7 @@ def run(test: Test, *, nodes: tuple[Node, ...] = (), **config: Any) -> None:
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                listening(service, "127.0.0.1:0") as address,
+                listening(service, "127.0.0.1:0", tls=tls) as address,
                 grpc.aio.insecure_channel(address) as channel,
             ):
                 stub = LockstepStub(channel)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 
-from scheduler.config import Config
 from scheduler.extender.tls import Files
 from scheduler.rpc.lockstep.v1 import lockstep_pb2 as pb
 from scheduler.rpc.lockstep.v1.lockstep_pb2_grpc import LockstepStub
-from scheduler.rpc.server import listening
-from scheduler.service import Service
 from tests.certificates import Authority, Pair
-from tests.rpc.running import Cluster
-
-Answers = Callable[[Authority], Awaitable[bool]]
+from tests.rpc.running import Running, run
 
 
 async def _answered(address: str, authority: Authority) -> bool:
@@ -35,20 +29,8 @@ async def _answered(address: str, authority: Authority) -> bool:
         return True
 
 
-def _serving(pair: Pair, test: Callable[[Answers], Awaitable[None]]) -> None:
-    async def inside() -> None:
-        service = Service(Config())
-        service.connect(Cluster())
-        loop = asyncio.create_task(service.run())
-        while service.not_ready():
-            await asyncio.sleep(0)
-        files = Files(str(pair.cert), str(pair.key))
-        async with listening(service, "127.0.0.1:0", tls=files) as address:
-            await test(lambda authority: _answered(address, authority))
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
-
-    asyncio.run(inside())
+def _files(pair: Pair) -> Files:
+    return Files(str(pair.cert), str(pair.key))
 
 
 def _later(pair: Pair) -> None:
@@ -61,13 +43,14 @@ def test_a_new_certificate_is_shown_to_every_new_connection(tmp_path: Path) -> N
     first, second = Authority(tmp_path / "first"), Authority(tmp_path / "second")
     pair = first.pair("server", server=True)
 
-    async def test(answered: Answers) -> None:
+    async def test(running: Running) -> None:
+        answered = partial(_answered, running.address)
         assert await answered(first) and not await answered(second)
         second.pair("server", server=True, into=pair)
         _later(pair)
         assert await answered(second) and not await answered(first)
 
-    _serving(pair, test)
+    run(test, tls=_files(pair))
 
 
 @pytest.mark.parametrize("broken", ["half", "no key", "no file"])
@@ -77,7 +60,8 @@ def test_what_cannot_be_used_leaves_the_old_certificate(tmp_path: Path, broken: 
     pair = first.pair("server", server=True)
     key = pair.key.read_bytes()
 
-    async def test(answered: Answers) -> None:
+    async def test(running: Running) -> None:
+        answered = partial(_answered, running.address)
         assert await answered(first)
         second.pair("server", server=True, into=pair)
         fresh = pair.key.read_bytes()
@@ -93,4 +77,4 @@ def test_what_cannot_be_used_leaves_the_old_certificate(tmp_path: Path, broken: 
         _later(pair)
         assert await answered(second)
 
-    _serving(pair, test)
+    run(test, tls=_files(pair))
