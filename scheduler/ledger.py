@@ -192,12 +192,12 @@ class Ledger:
         """Owners of what is held on a node, also on one that is gone."""
         return self._holders.on(node)
 
-    def held_on(self, node: NodeName) -> Iterator[tuple[GangKey, PodShape]]:
-        """Owner and shape of every pod that something is held for on a node."""
+    def held_on(self, node: NodeName) -> Iterator[tuple[GangKey, str, PodShape]]:
+        """Owner, uid and shape of every pod that something is held for on a node."""
         for owner in self.holders(node):
-            for there, shape in self.holds[owner].pods.values():
+            for uid, (there, shape) in self.holds[owner].pods.items():
                 if there == node:
-                    yield owner, shape
+                    yield owner, uid, shape
 
     def renew(self, owner: GangKey, expires_s: float) -> None:
         """Extend a lease on evidence that the gang still moves."""
@@ -346,7 +346,7 @@ class Ledger:
         for node, shape in self._running.values():
             if node == name:
                 self._add(self._used, node, shape, sign=1)
-        for _, shape in self.held_on(name):
+        for _, _, shape in self.held_on(name):
             self._add(self._held, name, shape, sign=1)
 
     def _ensure_ports(self, shape: PodShape) -> None:

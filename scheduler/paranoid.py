@@ -91,11 +91,10 @@ class Paranoid(Trusting):
         if (used != used_again).any() or (held != held_again).any():
             yield "S1: the sums of the ledger are not those of its records"
         begun = {
-            node
+            hold.pods[uid][0]
             for hold in ledger.holds.values()
             if (record := self._engine.gangs.get(hold.owner)) is not None
-            and (record.state is State.COMMITTING or record.in_flight)
-            for node, _ in hold.pods.values()
+            for uid in record.in_flight & hold.pods.keys()
         }  # capacity may shrink under what is already being bound
         for name in ledger.promised_twice():
             if name not in begun:

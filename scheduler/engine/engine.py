@@ -26,7 +26,7 @@ from scheduler.engine.facts import (
     WorkloadGone,
     WorkloadSeen,
 )
-from scheduler.engine.guard import endangered, violated
+from scheduler.engine.guard import give_up_endangered, violated
 from scheduler.engine.halves import note_start
 from scheduler.engine.heirs import Heirs
 from scheduler.engine.members import Members
@@ -146,12 +146,10 @@ class Engine:
                 self._dirty[record.key] = None  # a level that was unknown may be known now
 
     def _check_holds(self, changed: set[NodeName]) -> None:
-        """Plans that a change of these nodes has made impossible are given up before anything is bound."""
-        for owner in endangered(self.world.ledger, changed):
-            record = self.gangs.get(owner)  # none for a place that is kept for a successor
-            if record is not None and record.state is State.RESERVED:
-                record.plan = None
-                self._dirty[owner] = None
+        given_up = give_up_endangered(self.world.ledger, self.gangs, changed)
+        if given_up:
+            self._room = self.world.ledger.generation
+            self._dirty |= given_up
 
     # -- conclusions ---------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from scheduler.eligibility import ineligible
@@ -13,15 +15,33 @@ from scheduler.placement.check import Violation, violations
 from scheduler.placement.formulate import View, formulate
 
 
-def endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[GangKey, ...]:
-    """Owners of holds that a change of these nodes has made impossible."""
-    found: dict[GangKey, None] = {}
+def endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[tuple[GangKey, str], ...]:
+    """Owner and uid of each share of a hold that a change of these nodes has made impossible."""
+    found: list[tuple[GangKey, str]] = []
     for name in sorted(changed):
         known, overdrawn = ledger.nodes.get(name), ledger.overdrawn(name)
-        for owner, shape in ledger.held_on(name):
+        for owner, uid, shape in ledger.held_on(name):
             if known is None or overdrawn or ineligible(shape, known) is not None:
-                found[owner] = None
+                found.append((owner, uid))
     return tuple(found)
+
+
+def give_up_endangered(
+    ledger: Ledger, gangs: Mapping[GangKey, GangRecord], changed: set[NodeName]
+) -> dict[GangKey, None]:
+    """Give up plans that a change of these nodes has made impossible, and room that is gone; those gangs.
+
+    What a Binding is on its way to stays held, and a plan of which nothing else is in danger stays: its
+    outcome decides. Room that is kept for a successor (a hold without plan) is looked after elsewhere.
+    """
+    found: dict[GangKey, None] = {}
+    for owner, uid in endangered(ledger, changed):
+        record = gangs.get(owner)
+        if record is not None and ledger.holds[owner].plan and uid not in record.in_flight:
+            ledger.give_back(uid)
+            record.plan = None
+            found[owner] = None
+    return found
 
 
 def violated(ledger: Ledger, view: View, record: GangRecord, plan: Plan) -> tuple[Violation, ...]:

@@ -102,6 +102,28 @@ def test_a_node_out_of_use_leads_to_another_plan(change: dict[str, object]) -> N
     assert used.node not in {s.node for one in pods if isinstance(s := engine.slot(one.uid), Slot)}
 
 
+@pytest.mark.parametrize("on_its_way", [False, True])
+def test_a_start_that_cannot_be_completed_is_planned_anew_unless_its_binding_is_on_its_way(
+    on_its_way: bool,
+) -> None:
+    engine, pods = engine_with(*two_leaves()), members("g", 2)
+    see(engine, *pods)
+    plan_all(engine)
+    first, second = (engine.slot(one.uid) for one in pods)
+    assert isinstance(first, Slot) and isinstance(second, Slot)
+    assert engine.begin_commit(KEY, 0.0) == ()
+    engine.bound(first.uid, first.node)
+    if on_its_way:
+        engine.writing(second.uid)
+    see(engine, pod("stranger", on=second.node))
+    assert engine.world.ledger.promised_twice() == ([second.node] if on_its_way else [])
+    plan_all(engine)
+    slot = engine.slot(second.uid)
+    assert isinstance(slot, Slot)
+    assert (slot.node == second.node) is on_its_way
+    assert engine.gangs[KEY].begun, "it is still the start that was begun"
+
+
 def test_a_pod_that_takes_held_room_breaks_the_plan() -> None:
     engine, pods = engine_with(*two_leaves()), members("g", 4)
     see(engine, *pods)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scheduler.engine.engine import Engine
 from scheduler.engine.facts import NodeGone, NodesSeen, PodGone, PodSeen
@@ -33,6 +33,7 @@ class History(RuleBasedStateMachine):
         self.now_s = 0.0
         self.alive: dict[str, Pod] = {}
         self.generation = 0
+        self.on_their_way: list[tuple[Pod, GangKey, NodeName]] = []
 
     @rule(one=MEMBERS)
     def pod_appears(self, one: Pod) -> None:
@@ -87,19 +88,35 @@ class History(RuleBasedStateMachine):
             self.pod_goes(late)
             self.engine.settle(request, answer, now_s=self.now_s, time_ms=0.0)
 
-    @rule(one=MEMBERS, lost=st.booleans())
-    def bind(self, one: Pod, lost: bool) -> None:
+    @rule(one=MEMBERS, lost=st.none() | st.booleans())
+    def bind(self, one: Pod, lost: bool | None) -> None:
+        """A Binding is written; None: its outcome comes later."""
         made = self.alive.get(str(one.key))
         key = self.engine.gang_of(made.uid) if made else None
         if made is None or key is None or self.engine.begin_commit(key, self.now_s):
             return
         slot = self.engine.slot(made.uid)
         assert isinstance(slot, Slot)
-        if lost:
+        if made.node is None and all(made.uid != pod.uid for pod, _, _ in self.on_their_way):
+            self.engine.writing(made.uid)
+            self.on_their_way.append((made, key, slot.node))
+            if lost is not None:
+                self._outcome(len(self.on_their_way) - 1, lost)
+
+    @precondition(lambda self: self.on_their_way)
+    @rule(lost=st.booleans(), which=st.integers(0, 4))
+    def outcome_is_known(self, lost: bool, which: int) -> None:
+        self._outcome(which % len(self.on_their_way), lost)
+
+    def _outcome(self, which: int, lost: bool) -> None:
+        pod, key, where = self.on_their_way.pop(which)
+        there = self.alive.get(str(pod.key))
+        if lost or there is None or there.uid != pod.uid:  # refused, or the pod is gone
             self.engine.give_up(key, self.now_s)
+            self.engine.not_bound(pod.uid)
         else:
-            self.engine.bound(made.uid, slot.node)
-            self.alive[str(one.key)] = replace(made, node=slot.node)
+            self.engine.bound(pod.uid, where)
+            self.alive[str(pod.key)] = replace(there, node=where)
 
     @rule(seconds=st.floats(1, 100))
     def time_passes(self, seconds: float) -> None:
@@ -140,16 +157,14 @@ class History(RuleBasedStateMachine):
                 assert record.plan is not None
                 assert record.key in ledger.holds or record.bound == len(record.pods)
             else:
-                assert record.key not in ledger.holds or record.bound, (
-                    f"{record.key} is {record.state} and holds"
-                )
+                held = ledger.holds[record.key].pods if record.key in ledger.holds else {}
+                assert held.keys() <= record.in_flight, f"{record.key} is {record.state} and holds"
 
     @invariant()
     def nothing_is_promised_twice(self) -> None:
-        ledger = self.engine.world.ledger
-        used, held = ledger.sums()
-        over = (used + held > ledger.total) & (held > 0)
-        assert not over.any()
+        """But where a Binding is on its way: somebody else's on the same node cannot be prevented."""
+        self.engine.refresh(self.now_s)
+        assert {*self.engine.world.ledger.promised_twice()} <= {node for _, _, node in self.on_their_way}
 
     @invariant()
     def a_new_engine_comes_to_the_same_capacity(self) -> None:
