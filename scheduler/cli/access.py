@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scheduler.kube.client import Access, load_access
+if TYPE_CHECKING:
+    from scheduler.kube.client import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +19,6 @@ class Asked:
 
     def load(self) -> Access:
         """How to reach it; raises NoAccess."""
+        from scheduler.kube.client import load_access  # noqa: PLC0415  (loads aiohttp, only where a cluster is asked)
+
         return load_access(kubeconfig=self.kubeconfig, context=self.context, user=self.user)

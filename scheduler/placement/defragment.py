@@ -17,7 +17,6 @@ from itertools import islice, permutations
 import numpy as np
 
 from scheduler.placement.changes import Occupant, without
-from scheduler.placement.cover import Cover
 from scheduler.placement.place import place
 from scheduler.placement.problem import (
     Assignment,
@@ -145,6 +144,8 @@ class _Search:
     def inside(self, target: Bool, *, bound: int, below: int | None) -> tuple[Moves | None, int]:
         """The best moves found that clear this target, cheaper than `below`; and the least that any
         such moves can cost."""
+        from scheduler.placement.cover import Cover  # noqa: PLC0415  (loads CP-SAT, only where needed)
+
         nodes, whole = self._cut(target)
         cover = Cover(self.problem, self.occupants, self.amounts, self.on_node, nodes)
         least: int | None = None if whole else bound
