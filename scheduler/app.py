@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import time
+from importlib.util import find_spec
 
 from scheduler.cluster import LiveCluster
 from scheduler.config import Config
@@ -19,7 +20,9 @@ from scheduler.fabrics import resources_of
 from scheduler.kube.client import Access, ApiClient
 from scheduler.kube.reviews import Reviewer
 from scheduler.metrics import Metrics
+from scheduler.model import InvalidField, InvalidInput
 from scheduler.objectfeed import ObjectFeed, Objects
+from scheduler.placement import kernels
 from scheduler.ports import listening
 from scheduler.rpc import server as rpc
 from scheduler.service import Service
@@ -52,6 +55,7 @@ def _keep_for_good() -> None:
 async def serve(config: Config, access: Access) -> None:
     """Run until SIGTERM or SIGINT; every task's failure ends the service."""
     gc.set_threshold(*_READING)
+    warm_up(config)
     async with contextlib.AsyncExitStack() as open_ones:
         metrics = Metrics()
         service = Service(config, metrics=metrics, tracer=_tracer(config, open_ones))
@@ -87,6 +91,22 @@ async def serve(config: Config, access: Access) -> None:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def warm_up(config: Config) -> None:
+    """Compile what is to be, before the first request comes. Raises InvalidInput without the extra."""
+    if not config.service.compiled:
+        return
+    if find_spec("numba") is None:
+        wanted = "false, or an installation with the extra: pip install 'lockstep[fast]'"
+        raise InvalidInput(InvalidField("configuration", "service.compiled", "true", wanted))
+    if kernels.warm_up():
+        log.info("large gangs are decided by compiled loops")
+    else:
+        log.warning(
+            "large gangs are decided by array operations: numba has no folder for its cache "
+            "(NUMBA_CACHE_DIR names one)"
+        )
 
 
 def _tracer(config: Config, open_ones: contextlib.AsyncExitStack) -> Tracer:

@@ -66,6 +66,8 @@ class ServiceConfig:
     `tell`: what is written into the cluster for the owners of gangs: none, events, or conditions (of
     pods) beside the events.
     `records`: a folder to write every decision to; `tracing`: the URL of an OTLP collector; empty for none.
+    `compiled`: large gangs are decided by loops that numba has compiled: the same answers, sooner, for
+    more memory.
     """
 
     address: str = "127.0.0.1"
@@ -86,6 +88,7 @@ class ServiceConfig:
     tell: Literal["none", "events", "conditions"] = "events"
     records: str = ""
     tracing: str = ""
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +246,7 @@ class _Reader(YamlReader):
             "tell": ("tell", lambda n, w: self.one_of(n, w, ("none", "events", "conditions"))),
             "records": ("records", self.plain),
             "tracing": ("tracing", self.plain),
+            "compiled": ("compiled", self.truth),
         }
         if node is None:
             return ServiceConfig()

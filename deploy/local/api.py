@@ -11,7 +11,7 @@ import json
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ Documents = Path | str | Mapping[str, Any] | Iterable[Mapping[str, Any]]
 FIELD_MANAGER = "lockstep-local"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML, so the body may be JSON
 _DROPPED = (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _DISCOVERY_WAIT_S = 5.0
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a CRD with pod templates has 20,000 lines
 
@@ -45,7 +46,7 @@ class ApiClient:
     def __init__(self, url: str, *, ca_file: Path, token: str) -> None:
         self._address = urlsplit(url).netloc
         self._tls = ssl.create_default_context(cafile=str(ca_file))
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._idle: deque[http.client.HTTPSConnection] = deque()
         self._resources: dict[tuple[str, str], tuple[str, bool]] = {}
 
@@ -67,12 +68,14 @@ class ApiClient:
         body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         *,
         content_type: str = "application/json",
+        accept: str = "application/json",
         **query: str,
     ) -> Object:
         """The decoded answer, `{"text": ...}` for the few that are not JSON. Raises ApiError."""
         target = f"{path}?{urlencode(query)}" if query else path
         payload = None if body is None else json.dumps(body).encode()
-        status, raw = self._exchange(method, target, payload, content_type)
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if payload is not None else {})
+        status, raw = self._exchange(method, target, payload, headers)
         answer = _decode(raw)
         if status >= 400:
             raise ApiError(status, answer)
@@ -100,6 +103,18 @@ class ApiClient:
 
         with ThreadPoolExecutor(in_flight) as pool:
             return list(pool.map(post, load_documents(documents)))
+
+    def await_groups(self, groups: Collection[str]) -> None:
+        """Wait until controllers that start now find these API groups: the one document that they discover
+        kinds from lags behind a new CRD. Raises LookupError."""
+        deadline = time.monotonic() + _DISCOVERY_WAIT_S
+        while missing := {*groups} - self._groups():
+            if time.monotonic() > deadline:
+                raise LookupError(f"the API server does not show {sorted(missing)[0]}")
+            time.sleep(0.05)
+
+    def _groups(self) -> set[str]:
+        return {one["metadata"]["name"] for one in self.request("GET", "/apis", accept=_DISCOVERY)["items"]}
 
     def path_of(self, document: Mapping[str, Any]) -> str:
         """Request path of the object that `document` names."""
@@ -143,13 +158,12 @@ class ApiClient:
                 self._resources[group_version, resource["kind"]] = resource["name"], resource["namespaced"]
 
     def _exchange(
-        self, method: str, target: str, payload: bytes | None, content_type: str
+        self, method: str, target: str, payload: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        headers = self._headers | ({"Content-Type": content_type} if payload is not None else {})
         while True:
             reused, connection = self._connection()
             try:
-                connection.request(method, target, payload, headers)
+                connection.request(method, target, payload, {**self._headers, **headers})
                 response = connection.getresponse()
                 answer = response.status, response.read()
             except BaseException as error:

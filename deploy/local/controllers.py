@@ -61,8 +61,9 @@ class Controllers:
         if not self._names:
             return
         families = [_FAMILIES[name] for name in self._names if name in _FAMILIES]
-        for family in families:
-            self._plane.apply(one for one in _documents(family) if one["kind"] == _CRD)
+        crds = [one for family in families for one in _documents(family) if one["kind"] == _CRD]
+        self._plane.apply(crds)
+        self._plane.client().await_groups({one["spec"]["group"] for one in crds})
         self._plane.start_controller_manager(node_lifecycle="kwok" in self._names)
         for family in families:
             self._start_family(family)

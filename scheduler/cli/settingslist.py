@@ -44,6 +44,7 @@ SETTINGS = (
     Setting("service.tell", "tell", "none, events (per gang), or conditions (of pods) beside the events"),
     Setting("service.records", "records", "a folder that every decision is written to; none when empty"),
     Setting("service.tracing", "tracing", "URL of an OTLP collector; none when empty"),
+    Setting("service.compiled", "compiled", "true: large gangs by loops that numba compiles (extra `fast`)"),
 )  # fmt: skip
 
 

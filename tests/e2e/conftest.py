@@ -15,6 +15,7 @@ from topology.synthetic import nvl72
 
 _HERE = Path(__file__).parent
 _PARANOID = {"service": {"paranoid": True}}
+_COMPILED = {"service": {"paranoid": True, "compiled": True}}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
@@ -54,7 +55,7 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def shared_cluster(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Three NVLink domains of 4 nodes with 4 GPUs, alive by KWOK, with the workload controllers."""
-    with Lab(controllers=("lws", "jobset", "kwok"), config=_PARANOID) as lab:
+    with Lab(controllers=("lws", "jobset", "kwok"), config=_COMPILED) as lab:
         lab.add_nodes(nvl72(3, nodes_per_rack=4))
         lab.start()
         yield lab
