@@ -21,6 +21,7 @@ from scheduler.kube.lease import Alone, Elector
 from scheduler.kube.outcomes import NOT_LEADING, Holds, Outcome, repeat
 from scheduler.kube.reflector import CLASSES, Reflector
 from scheduler.kube.reviews import own_rights
+from scheduler.kube.turns import Turns
 from scheduler.mapfeed import MapFeed
 from scheduler.model import PLACED, NodeName, Pod, PodKey
 from scheduler.rights import Need, missing, needed
@@ -46,8 +47,7 @@ class LiveCluster:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._stale_s = client, config.service.stale_s
-        self._in_flight = asyncio.Semaphore(config.service.writes_in_flight)
-        self._bindings = asyncio.Semaphore(config.service.writes_in_flight)
+        self._plans, self._bindings = (Turns(config.service.writes_in_flight) for _ in range(2))
         self._clock, self._answered_s, self._trouble = clock, clock(), ""
         self._instance = identity_of(config)
         self._needs, self._lacking = needed(config), tuple[Need, ...]()
@@ -175,7 +175,7 @@ class LiveCluster:
         """Put our term on every one of these pods; empty when that is done, else what hinders it."""
 
         async def one(pod: Pod) -> Outcome:
-            async with self._in_flight:
+            async with self._plans.of(term):
                 attempt = partial(writes.claim, self._client, pod, term)
                 return await repeat(attempt, may=self._while(term))
 
@@ -197,16 +197,16 @@ class LiveCluster:
             seen=write.seen,
             said=telling.condition("True", PLACED, _PLACED_TEXT, write.generation) if write.refused else None,
         )
-        async with self._in_flight:
+        async with self._plans.of(write.plan):
             return await repeat(attempt, may=self._while(write.term))
 
     async def bind(
         self, *, pod: PodKey, uid: str, node: NodeName, slot: Slot | None, plan: str, version: str = ""
     ) -> Outcome:
-        """Write one Binding until its outcome is certain. A pod of no gang does not queue behind gangs."""
+        """Write one Binding until its outcome is certain. A pod of no gang waits for no gang."""
         term = self.leadership.term
         place = _place(slot, plan, term) if slot else None
-        async with self._bindings if slot else contextlib.nullcontext():
+        async with self._bindings.of(plan) if slot else contextlib.nullcontext():
             return await writes.bind(
                 self._client, place, pod=pod, uid=uid, node=node, version=version, may=self._while(term)
             )

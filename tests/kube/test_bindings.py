@@ -1,4 +1,4 @@
-"""Bindings of a large gang on their way: who need not wait for them."""
+"""Bindings of a large gang on their way: who need not wait for all of them."""
 
 from __future__ import annotations
 
@@ -45,5 +45,30 @@ def test_a_pod_of_no_gang_does_not_queue_behind_a_gang() -> None:
         assert await asyncio.wait_for(bind("alone", member=False), 5)
         server.go.set()
         assert all(await asyncio.gather(*members))
+
+    asyncio.run(test())
+
+
+def test_a_gang_does_not_wait_for_all_of_a_larger_one() -> None:
+    async def test() -> None:
+        server, config = Standing(), Config()
+        cluster = LiveCluster(cast(ApiClient, server), Service(config), config=config)
+        order: list[str] = []
+
+        async def bind(plan: str, at: int) -> None:
+            key = PodKey("default", f"gang-{plan}-{at}")
+            slot = Slot(key, key.name, NODE, 0, bound=False)
+            await cluster.bind(pod=key, uid=key.name, node=NODE, slot=slot, plan=plan, version="1")
+            order.append(plan)
+
+        tasks = [asyncio.create_task(bind("large", at)) for at in range(500)]
+        await asyncio.sleep(0.01)
+        tasks += [asyncio.create_task(bind("small", at)) for at in range(8)]
+        await asyncio.sleep(0.01)
+        server.go.set()
+        await asyncio.gather(*tasks)
+        assert order.count("small") == 8
+        last = max(at for at, plan in enumerate(order) if plan == "small")
+        assert last < 4 * config.service.writes_in_flight
 
     asyncio.run(test())
