@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scheduler.model import InvalidInput, Membership, Pod
 from scheduler.placement.changes import Occupant
-from scheduler.placement.defragment import Again, Step, defragment
+from scheduler.placement.defragment import Again, Step, defragment, gathered
 from scheduler.placement.formulate import formulate
-from scheduler.placement.problem import Fix, Limits, PlacementProblem
+from scheduler.placement.problem import Fix, Limits, PlacementProblem, Rejection
 from scheduler.workloads.gangs import assemble
 from scheduler.world import World
 
@@ -50,6 +50,21 @@ def move_fix(
         "then": sorted({problem.cluster.names[node] for node in found.gang.nodes.tolist()}),
     }
     return Fix(change, "move", detail, verified=True)
+
+
+def not_found(problem: PlacementProblem, refusal: Rejection, sought: Mapping[str, bool]) -> Iterator[str]:
+    """Which fixes that were asked for (by kind: move, evict) a refusal does not have, and why."""
+    missing = {kind for kind, wanted in sought.items() if wanted} - {fix.kind for fix in refusal.fixes}
+    if refusal.proof != "proven" or not refusal.possible:
+        return  # nothing was sought: it is not known whether it fits, or it never will
+    asked, free = gathered(problem)
+    unit = problem.cluster.resources[problem.primary]
+    if "move" in missing and free < asked:
+        yield f"moving pods does not help: {asked} {unit} are asked for, {free} are free where they may run"
+    elif "move" in missing:
+        yield "no moves of running pods were found that make room"
+    if "evict" in missing:
+        yield "no victims were found whose eviction makes room"
 
 
 def _may_move(members: Members) -> bool:

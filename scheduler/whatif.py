@@ -23,7 +23,7 @@ from scheduler.model import (
     Pod,
     PodGroup,
 )
-from scheduler.moving import Owner, move_fix
+from scheduler.moving import Owner, move_fix, not_found
 from scheduler.placement.batch import place_batch
 from scheduler.placement.changes import Occupant
 from scheduler.placement.explain import explain
@@ -197,6 +197,8 @@ def _plan_one(world: World, draft: _Draft, ask: _Ask) -> Report:
     if isinstance(answer, Rejection):
         if gang.complete:
             answer = _explained(world, (draft, gang, problem), answer, ask)
+            sought = {"move": ask.movable is not None, "evict": ask.evict}
+            problem = replace(problem, notes=(*problem.notes, *not_found(problem, answer, sought)))
         return refused_report(gang, problem, answer, time_ms=time_ms)
     _take(world.ledger, draft, gang, [problem.cluster.names[node] for node in answer.nodes], ask)
     return placed_report(gang, problem, answer, time_ms=time_ms)
@@ -225,8 +227,7 @@ def _explained(world: World, ready: _Ready, refusal: Rejection, ask: _Ask) -> Re
 
 def _victims(world: World, draft: _Draft, occupants: Sequence[Occupant], ask: _Ask) -> tuple[Occupant, ...]:
     priority = max((pod.priority for pod, _ in draft.members), default=0)
-    bound = world.ledger.running()
-    return evictable(occupants, ask.owners, ask.ranks, running=bound, priority=priority)
+    return evictable(occupants, ask.owners, ask.ranks, running=world.ledger.running(), priority=priority)
 
 
 def _by_owner(

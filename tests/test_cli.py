@@ -285,6 +285,27 @@ def test_who_would_have_to_move(tmp_path: Path) -> None:
     assert not set(move["detail"]["steps"][0]["to"]) & set(move["detail"]["then"])
 
 
+def test_what_is_asked_for_beside_a_refusal_and_not_found_is_said(tmp_path: Path) -> None:
+    """A node of every rack is cordoned and nothing runs: nobody can move or be evicted."""
+    nodes = [node_object(one) for one in nvl72(2)]
+    for one in (nodes[0], nodes[18]):
+        one["spec"] = {"unschedulable": True}
+    file = tmp_path / "cluster.json"
+    file.write_text(json.dumps({"kind": "List", "items": nodes}))
+    inside = {"required": "gang=nvlink"}
+    _, answer = plan(str(file), gang_pods("g", 18, gpus=4, annotations=inside), "--evict", "--defragment")
+    assert answer["gangs"][0]["notes"] == [
+        "no moves of running pods were found that make room",
+        "no victims were found whose eviction makes room",
+    ]
+    _, answer = plan(str(file), gang_pods("g", 36, gpus=4), "--defragment")
+    assert answer["gangs"][0]["notes"] == [
+        "moving pods does not help: 144 nvidia.com/gpu are asked for, 136 are free where they may run"
+    ]
+    _, answer = plan(str(file), gang_pods("g", 18, gpus=4, annotations=inside))
+    assert answer["gangs"][0]["notes"] == []
+
+
 def test_roles_with_levels_and_sizes_of_their_own(tmp_path: Path) -> None:
     """Prefill wants a rack, decode one NVLink domain per replica of 32 GPUs, the router nothing."""
     file = tmp_path / "nodes.json"

@@ -71,7 +71,7 @@ def defragment(
 ) -> Moves | None:
     """The moves of the least amount that make room; None when moving cannot help, or nothing was found."""
     search = _Search(problem, occupants, again, limits)
-    if not search.enough_in_all():
+    if search.free < search.asked:
         return None
     best: Moves | None = None
     least: list[int] = []  # of every target that was looked into
@@ -82,6 +82,13 @@ def defragment(
         least.append(at_least)
         best = found or best
     return None if best is None else replace(best, least=min(best.amount, *least))
+
+
+def gathered(problem: PlacementProblem) -> tuple[int, int]:
+    """Units of the primary resource that the gang asks for, and that are free where its pods may run: moving
+    frees none in all."""
+    free = problem.cluster.free[problem.primary][allowed(problem)]
+    return int(asked(problem)[problem.primary]), int(np.maximum(free, 0).sum())
 
 
 class _Search:
@@ -98,13 +105,8 @@ class _Search:
         for at, one in enumerate(self.occupants):
             for node in {node for node, _ in one.use}:
                 self.on_node.setdefault(node, []).append(at)
-        self.asked = int(asked(problem)[problem.primary])
+        self.asked, self.free = gathered(problem)
         self.may = allowed(problem)
-
-    def enough_in_all(self) -> bool:
-        """Moving frees nothing in all: without enough free units there is nothing to gather."""
-        free = self.problem.cluster.free[self.problem.primary]
-        return int(np.maximum(free[self.may], 0).sum()) >= self.asked
 
     def targets(self) -> list[tuple[int, Bool]]:
         """(least amount that must leave, nodes) of what the gang could be gathered in, cheapest first."""
