@@ -18,11 +18,14 @@ import requests
 import schemathesis
 from schemathesis.checks import negative_data_rejection
 from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import ignored_auth
 
 from scheduler.extender import openapi
 from scheduler.files import parse
 from scheduler.model import InvalidInput
+from scheduler.viewers import Viewer
 from tests.contract.serving import SETTLED, inhabitants, serving
+from tests.contract.test_ports import Keeper
 
 DRILL = bool(os.environ.get("LOCKSTEP_DRILLS"))
 EXAMPLES = 1_500 if DRILL else 25
@@ -63,6 +66,7 @@ schema = schemathesis.openapi.from_dict(
     ),
 )
 asked: Counter[int] = Counter()
+tokens: Counter[int] = Counter()
 wrong_ones: Counter[str] = Counter()
 
 
@@ -89,6 +93,41 @@ def test_whatever_is_asked_the_answer_is_as_the_document_says(
         if wrong(case.operation.path, body.encode() if isinstance(body, str) else body):
             wrong_ones[case.operation.path] += 1
             assert REFUSED[case.operation.path](reply.json()), f"taken, although it is wrong: {body!r}"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[tuple[str, requests.Session]]:
+    """The same service where tokens are asked for: an administrator's, and one of a tenant next door."""
+    keeper = Keeper({"admin": Viewer("admin"), "other": Viewer("other", False, False, nodes=False)})
+    with serving(keeper) as url, requests.Session() as session:
+        yield url, session
+    print(
+        f"figure: {sum(tokens.values())} requests with and without tokens, {tokens[401]} of them turned away"
+    )
+
+
+@pytest.mark.parametrize("token", ["", "stranger", "other", "admin"])
+@schema.include(tag="api").parametrize()
+def test_whoever_asks_the_answer_is_as_told_and_names_nothing_of_others(
+    case: schemathesis.Case, token: str, guarded: tuple[str, requests.Session]
+) -> None:
+    url, session = guarded
+    reply = case.call(base_url=url, session=session, headers={"Authorization": f"Bearer {token}"})
+    tokens[reply.status_code] += 1
+    known = token in ("other", "admin")
+    assert (reply.status_code == 401) is not known or reply.status_code in (400, 405, 408, 413)
+    case.validate_response(reply, excluded_checks=[negative_data_rejection, ignored_auth])
+    if token == "other":
+        asked_for = f"{case.formatted_path} {case.query} {reply.request.body!r}"
+        told = {name for name in FOREIGN if name in reply.text and name not in asked_for}
+        assert not told, f"{case.formatted_path} names {sorted(told)}"
+
+
+FOREIGN = [
+    *(f"default/{gang}" for gang in SETTLED),
+    *(one.key.name for one in inhabitants() if one.key.namespace == "default"),
+]
+"""Gangs and pods of the namespace next door."""
 
 
 REFUSED: dict[str, Callable[[Any], bool]] = {
