@@ -36,6 +36,9 @@ MOST_ROUNDS = 20
 SMALL_PODS, SMALL_NODES = 64, 400
 """What is small enough to be solved as one problem."""
 
+MOST_UNSURE = 3
+"""After so many of whom it stays open whether they fit beside those before them, no more are tried."""
+
 BOUND_S, DIVIDE_S, FLOWS_S = 0.2, 0.1, 0.4
 """What the common bound, dividing level by level, and the model of flows may cost at most, in
 deterministic seconds."""
@@ -69,12 +72,15 @@ class _Found:
 def place_batch(
     problems: Sequence[PlacementProblem], *, limits: Limits, in_order: bool, rounds: int = MOST_ROUNDS
 ) -> BatchAnswer:
-    """Gangs of one snapshot together. With `in_order` no gang gives way to one behind it: who is
-    placed is settled by the order, and only where is settled together. Otherwise the order means
+    """Gangs of one snapshot together. With `in_order` no gang gives way to one behind it: each is placed
+    if it can be beside all that are placed before it, wherever they then are. Otherwise the order means
     nothing. `rounds`: how often all gangs may be placed again; with 0 nothing is solved together."""
     work = Work(problems, limits, rounds)
-    best = work.round(range(len(problems)))
-    wanted = frozenset(best.placed) if in_order else work.possible()
+    best, unsure = work.round(range(len(problems))), frozenset[int]()
+    if in_order:
+        best, wanted, unsure = _in_order(work, best, rounds)
+    else:
+        wanted = work.possible()
     found = _Found(best, _least_alone(work, best, wanted))
     steps = (_by_flows, _by_rounds, _as_one) if rounds else ()
     for step in steps if in_order else (_by_size, *steps):
@@ -82,12 +88,41 @@ def place_batch(
         if wanted and work.key(found.best) != found.least:
             found = step(work, found, wanted)
     best, least = found.best, found.least
-    if in_order and len(best.placed) > len(wanted):  # there was room for more than the order alone gives
-        least = work.bound(frozenset(best.placed), best)
+    if in_order and len(best.placed) > len(wanted):  # there was room for more than was known
+        least, unsure = work.bound(frozenset(best.placed), best), unsure - set(best.placed)
+    if unsure:
+        least = (least[0] - sum(work.amounts[at] for at in unsure), *[0] * len(work.names))
     answers = tuple(work.with_least(one, at) for at, one in enumerate(best.answers))
     names = ("unplaced", *work.names)
     terms = with_bounds(names, work.key(best), dict(zip(names, least, strict=True)))
     return BatchAnswer(answers, best.order, terms)
+
+
+def _in_order(work: Work, best: Round, rounds: int) -> tuple[Round, frozenset[int], frozenset[int]]:
+    """Who is placed when nobody gives way to one behind: an answer with all of them; they; and those of
+    the others of whom it is not proven that they cannot be placed beside those before them."""
+    wanted: list[int] = []
+    unsure: set[int] = set()
+    for at in range(len(work.problems)):
+        if at in best.placed:
+            wanted.append(at)
+            continue
+        some = [*wanted, at]
+        if work.too_many(some) or isinstance(work.alone(at), Rejection):
+            continue
+        if not rounds or len(unsure) >= MOST_UNSURE:
+            unsure.add(at)
+            continue
+        together = place_batch(
+            [work.problems[one] for one in some], limits=work.limits, in_order=False, rounds=rounds
+        )
+        shown = dict(zip(some, together.answers, strict=True))
+        nodes = {one: answer.nodes for one, answer in shown.items() if isinstance(answer, Assignment)}
+        if len(nodes) == len(some):
+            best, wanted = _round_of(work, nodes), some
+        elif together.terms[0].bound == 0:
+            unsure.add(at)
+    return best, frozenset(wanted), frozenset(unsure)
 
 
 def _least_alone(work: Work, best: Round, wanted: frozenset[int]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.placement.contests import Kind
+from scheduler.placement.contests import Kind, views_of
 from scheduler.placement.floors import Floor, kind_of
 from scheduler.placement.floors import Kind as KindKey
 from scheduler.placement.objective import terms_of
@@ -51,6 +51,10 @@ class Work:
         self.left = rounds * len(problems)
         self.names = _summed_terms(problems)
         self.amounts = [int(asked(problem)[problem.primary]) for problem in problems]
+        first = problems[0]
+        scarce = first.cluster.resources[first.primary]
+        self._needs = [_asks(problem, scarce) for problem in problems]
+        self._free = int(np.maximum(first.cluster.free[first.primary][first.cluster.usable], 0).sum())
         self._kinds = [kind_of(problem) for problem in problems]
         by_kind = {kind: Floor(one, self.names) for kind, one in zip(self._kinds, problems, strict=True)}
         self.floors = [by_kind[kind] for kind in self._kinds]
@@ -188,15 +192,31 @@ class Work:
         )
         return replace(answer, levels=levels)
 
+    def too_many(self, some: Sequence[int]) -> bool:
+        """Whether these gangs ask for more than there is in all: of the first one's primary resource, or of
+        room for pods of one of their shapes."""
+        if sum(self._needs[at] for at in some) > self._free:
+            return True
+        kinds = self.kinds(some)
+        each = np.array([len(kind.gangs) for kind in kinds])
+        return any(int(each @ np.array(view.sizes)) > int(view.slots.sum()) for view in views_of(kinds))
+
     def least_unplaced(self) -> int:
         """By free capacity alone: the largest sum of gangs that the free units could hold."""
-        first = self.problems[0]
-        free = int(np.maximum(first.cluster.free[first.primary][first.cluster.usable], 0).sum())
+        possible = self.possible()
+        if any(self._needs[at] != self.amounts[at] for at in possible):  # they count in different units
+            return sum(amount for at, amount in enumerate(self.amounts) if at not in possible)
         sums = 1  # bit s: some of the gangs add up to s
-        for at in self.possible():
+        for at in possible:
             sums |= sums << self.amounts[at]
-        best = (sums & ((1 << (free + 1)) - 1)).bit_length() - 1
+        best = (sums & ((1 << (self._free + 1)) - 1)).bit_length() - 1
         return sum(self.amounts) - best
+
+
+def _asks(problem: PlacementProblem, resource: str) -> int:
+    """What the new members ask of a resource, by its name."""
+    names = problem.cluster.resources
+    return int(asked(problem)[names.index(resource)]) if resource in names else 0
 
 
 def _summed_terms(problems: Sequence[PlacementProblem]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local.lab import PODS, Lab
 from deploy.local.objects import GPU, Object, gang_pods, named
+from tests.e2e.workloads import domains, plain
 
 _NUMBER = itertools.count()
 CLIQUE = "nvidia.com/gpu.clique"
@@ -206,3 +207,28 @@ def test_an_invalid_gang_names_its_fault_and_disturbs_nobody(lab: Lab) -> None:
     lab.client.create(good)
     lab.wait_bound(named(good))
     assert lab.gates(named(pods)) == named(pods)
+
+
+def test_of_gangs_that_wait_together_none_is_left_that_could_be_placed(
+    cluster: Lab,
+) -> None:
+    """Domains with three and four free nodes; gangs of two, three and two, each in one domain. The first
+    alone would take the smaller domain, and the last would find no place."""
+    taken = [plain(f"taken-{at}", on=node) for at, node in enumerate(_nodes(cluster)[:5])]
+    cluster.client.create(taken)
+    cluster.wait_bound(pod["metadata"]["name"] for pod in taken)
+    cluster.stop_lockstep()  # so that all wait when it looks
+    gangs = [gang(size, annotations={"required": "gang=nvlink"}) for size in (2, 3, 2)]
+    for _, pods in gangs:
+        cluster.client.create(pods)
+    cluster.start_lockstep()
+    cluster.start_scheduler()
+    places = [cluster.wait_bound(named(pods)) for _, pods in gangs]
+    used = [domains(cluster, nodes.values()) for nodes in places]
+    assert [len(one) for one in used] == [1, 1, 1]
+    assert used[0].keys() == used[2].keys() != used[1].keys()
+
+
+def _nodes(lab: Lab) -> list[str]:
+    """Names of all nodes, domain after domain."""
+    return sorted(node["metadata"]["name"] for node in lab.client.get("/api/v1/nodes")["items"])
