@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 _MODEL = "tests/placement/test_model.py::"
 _TREE = "tests/placement/test_differential.py::"
 _FAMILY = "tests/placement/test_families.py::"
+_BATCH = "tests/placement/test_batch.py::"
 _FLOWS = "tests/placement/test_jointly.py::"
 KINDS = {
     "one shape on a tree": _TREE + "test_the_answer_is_the_brute_force_optimum",
@@ -32,7 +33,8 @@ KINDS = {
     "streams of gangs": _FAMILY + "test_every_gang_of_a_stream_has_the_best_of_what_is_left",
     "several shapes in one rack": "tests/placement/test_packing.py::test_it_is_the_optimum",
     "room made by moving": "tests/placement/test_defragment.py::test_against_brute_force",
-    "batches of gangs": "tests/placement/test_batch.py::test_batches_against_brute_force",
+    "batches of gangs": _BATCH + "test_batches_against_brute_force",
+    "batches in the order of a queue": _BATCH + "test_in_order_nobody_gives_way_to_those_behind",
     "batches of one shape, as flows": _FLOWS + "test_the_flows_of_one_shape_are_the_optimum",
     "batches of multiples of one shape": _FLOWS + "test_the_flows_of_multiples_of_one_shape_are_the_optimum",
     "batches: the common bound": _FLOWS + "test_no_batch_is_better_than_the_common_bound",

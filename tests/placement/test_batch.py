@@ -143,7 +143,8 @@ def test_in_order_nobody_gives_way_to_those_behind() -> None:
         assert placed >= before, seed
         more += placed > before
         whole += all(placed)
-    print(f"{optimal} of {INSTANCES} optimal, {whole} whole, in {more} somebody is placed who was not before")
+    print(f"{whole} feasible, {INSTANCES - whole} infeasible as a whole; {optimal} optimal")
+    print(f"in {more} a gang is placed that finds no place one after another")
     assert_share(optimal, of=INSTANCES, least=0.95)
     assert_share(whole, of=INSTANCES, least=0.25, most=0.95)
     assert more > 0
