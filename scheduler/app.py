@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import time
+from importlib import import_module
 from importlib.util import find_spec
 
 from scheduler.cluster import LiveCluster
@@ -94,7 +95,8 @@ async def serve(config: Config, access: Access) -> None:
 
 
 def warm_up(config: Config) -> None:
-    """Compile what is to be, before the first request comes. Raises InvalidInput without the extra."""
+    """Load and compile what no request shall wait for. Raises InvalidInput without the extra `fast`."""
+    import_module("scheduler.placement.model")  # CP-SAT: loading it later would hold everybody up for 0.1 s
     if not config.service.compiled:
         return
     if find_spec("numba") is None:

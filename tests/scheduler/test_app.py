@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +30,15 @@ def test_without_a_folder_for_their_cache_the_service_starts_and_says_so(
     monkeypatch.setattr(kernels, "warm_up", lambda: False)
     app.warm_up(COMPILED)
     assert "NUMBA_CACHE_DIR" in caplog.text
+
+
+def test_the_integer_solver_is_loaded_before_the_first_request() -> None:
+    script = (
+        "import sys; from scheduler import app; from scheduler.config import Config; "
+        "early = 'ortools' in sys.modules; app.warm_up(Config()); "
+        "sys.exit(early or 'ortools.sat.python.cp_model' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_nothing_is_compiled_unless_it_is_asked_for(
