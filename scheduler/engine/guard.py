@@ -15,7 +15,7 @@ from scheduler.placement.check import Violation, violations
 from scheduler.placement.formulate import View, formulate
 
 
-def endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[tuple[GangKey, str], ...]:
+def _endangered(ledger: Ledger, changed: set[NodeName]) -> tuple[tuple[GangKey, str], ...]:
     """Owner and uid of each share of a hold that a change of these nodes has made impossible."""
     found: list[tuple[GangKey, str]] = []
     for name in sorted(changed):
@@ -35,7 +35,7 @@ def give_up_endangered(
     outcome decides. Room that is kept for a successor (a hold without plan) is looked after elsewhere.
     """
     found: dict[GangKey, None] = {}
-    for owner, uid in endangered(ledger, changed):
+    for owner, uid in _endangered(ledger, changed):
         record = gangs.get(owner)
         if record is not None and ledger.holds[owner].plan and uid not in record.in_flight:
             ledger.give_back(uid)
