@@ -76,11 +76,11 @@ def place_batch(
     if it can be beside all that are placed before it, wherever they then are. Otherwise the order means
     nothing. `rounds`: how often all gangs may be placed again; with 0 nothing is solved together."""
     work = Work(problems, limits, rounds)
-    best, unsure = work.round(range(len(problems))), frozenset[int]()
+    best = work.round(range(len(problems)))
     if in_order:
         best, wanted, unsure = _in_order(work, best, rounds)
     else:
-        wanted = work.possible()
+        wanted, unsure = work.possible(), frozenset(filter(work.unknown, range(len(problems))))
     found = _Found(best, _least_alone(work, best, wanted))
     steps = (_by_flows, _by_rounds, _as_one) if rounds else ()
     for step in steps if in_order else (_by_size, *steps):
@@ -89,8 +89,8 @@ def place_batch(
             found = step(work, found, wanted)
     best, least = found.best, found.least
     if in_order and len(best.placed) > len(wanted):  # there was room for more than was known
-        least, unsure = work.bound(frozenset(best.placed), best), unsure - set(best.placed)
-    if unsure:
+        least = work.bound(frozenset(best.placed), best)
+    if unsure := unsure - set(best.placed):
         least = (least[0] - sum(work.amounts[at] for at in unsure), *[0] * len(work.names))
     answers = tuple(work.with_least(one, at) for at, one in enumerate(best.answers))
     names = ("unplaced", *work.names)
@@ -108,9 +108,9 @@ def _in_order(work: Work, best: Round, rounds: int) -> tuple[Round, frozenset[in
             wanted.append(at)
             continue
         some = [*wanted, at]
-        if work.too_many(some) or isinstance(work.alone(at), Rejection):
+        if work.too_many(some) or (isinstance(work.alone(at), Rejection) and not work.unknown(at)):
             continue
-        if not rounds or len(unsure) >= MOST_UNSURE:
+        if not rounds or len(unsure) >= MOST_UNSURE or work.unknown(at):
             unsure.add(at)
             continue
         together = place_batch(

@@ -77,6 +77,11 @@ class Work:
             self._alone[kind] = place(self.problems[at], limits=self.limits)
         return self._alone[kind]
 
+    def unknown(self, at: int) -> bool:
+        """Whether a gang ran out of time alone."""
+        alone = self.alone(at)
+        return isinstance(alone, Rejection) and alone.proof != "proven"
+
     def possible(self) -> frozenset[int]:
         """The gangs that could be placed alone."""
         every = range(len(self.problems))

@@ -8,8 +8,11 @@ from itertools import product
 import numpy as np
 import pytest
 
+from scheduler.model import Code
+from scheduler.placement import rounds
 from scheduler.placement.batch import BatchAnswer, place_batch
 from scheduler.placement.check import violations
+from scheduler.placement.place import place
 from scheduler.placement.problem import Assignment, Limits, PlacementProblem, Rejection
 from scheduler.placement.rounds import Work
 from tests.placement import oracle
@@ -165,6 +168,24 @@ def test_without_rounds_nothing_is_called_proven_that_was_not_tried() -> None:
     problems = [problem(nodes, pods=pods, gpus=8, required={"gang": "rack"}) for pods in (2, 3, 2)]
     found = place_batch(problems, limits=Limits(), in_order=True, rounds=0)
     assert [isinstance(answer, Assignment) for answer in found.answers] == [True, True, False]
+    assert (found.proof, found.terms[0].value, found.terms[0].bound) == ("gap", 16, 0)
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_a_gang_that_runs_out_of_time_is_not_counted_as_one_that_cannot_be_placed(
+    in_order: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = cluster([8] * 4, [8] * 4, {"leaf": [0] * 4})
+    problems = [problem(nodes, pods=pods, gpus=8) for pods in (1, 2)]
+
+    def slow(one: PlacementProblem, *, limits: Limits) -> Assignment | Rejection:
+        if one.pods == 2:
+            return Rejection(Code.TIMED_OUT, "", possible=True, proof="timed_out", needed=2)
+        return place(one, limits=limits)
+
+    monkeypatch.setattr(rounds, "place", slow)
+    found = place_batch(problems, limits=Limits(), in_order=in_order, rounds=1)
+    assert [isinstance(answer, Assignment) for answer in found.answers] == [True, False]
     assert (found.proof, found.terms[0].value, found.terms[0].bound) == ("gap", 16, 0)
 
 
