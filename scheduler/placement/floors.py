@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import numpy as np
+
 from scheduler.placement.problem import PlacementProblem
 from scheduler.placement.prune import largest
 from scheduler.placement.tree import TreeForm, tree_form
@@ -32,6 +34,7 @@ class Floor:
 
     def __init__(self, problem: PlacementProblem, names: tuple[str, ...]) -> None:
         self._problem, self._names = problem, names
+        self._least: dict[str, int | None] = {}
 
     @cached_property
     def form(self) -> TreeForm | None:
@@ -49,8 +52,12 @@ class Floor:
     def least(self, level: str, other: int) -> int:
         """The fewest domains of a level that hold the gang's pods, wherever they are; `other` where
         the gang has no tree form or does not fit."""
-        form = self.form
-        if form is None:
-            return other
-        capacity = form.capacity[form.position(level)]
-        return largest(capacity, self._problem.pods) if int(capacity.sum()) >= self._problem.pods else other
+        if level not in self._least:
+            self._least[level] = self._fewest(level)
+        found = self._least[level]
+        return other if found is None else found
+
+    def _fewest(self, level: str) -> int | None:
+        form, pods = self.form, self._problem.pods
+        capacity = form.capacity[form.position(level)] if form is not None else np.zeros(0, dtype=np.int64)
+        return largest(capacity, pods) if int(capacity.sum()) >= pods else None
